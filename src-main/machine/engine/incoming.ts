@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The destination's runner: listens, loads one guest, and takes it over when the commit rule says so.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  stepDestination,
+  type DestinationEvent,
+  type DestinationPhase,
+} from '../../../src-shared/migration/ownership.ts';
+import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
+import { canTransition } from '../../../src-shared/migration/transitions.ts';
+import { native, type Channel, type Listener, type RamLoader, type SocketTarget } from '../native/index.ts';
+import { withSignal } from './channels/open.ts';
+import { codeOf, messageOf, MigrationError } from './errors.ts';
+import type { EngineMachine } from './machine-interface.ts';
+import { checkBlockList } from './ram/block-list.ts';
+import * as read from './stream/reader.ts';
+import * as wire from './stream/wire.ts';
+import * as write from './stream/writer.ts';
+import { timeouts } from './timeouts.ts';
+
+export interface IncomingOptions {
+  readonly machine: EngineMachine;
+  readonly target: SocketTarget;
+  /** Called on every status change, after it. */
+  readonly onStatus: (status: MigrationStatus) => void;
+  /** The connection has come and gone without success: nothing of the guest is here. */
+  readonly onFailed: (error: MigrationError) => void;
+}
+
+export class IncomingMigration {
+  /** Resolves when the attempt is over; never rejects. */
+  readonly finished: Promise<void>;
+  /** The listening address, with the real port. */
+  readonly address: SocketTarget;
+
+  readonly #options: IncomingOptions;
+  readonly #listener: Listener;
+  readonly #interrupt = new AbortController();
+  #status: MigrationStatus = 'none';
+  #phase: DestinationPhase = 'idle';
+  #error: MigrationError | undefined;
+  #channel: Channel | undefined;
+  #loader: RamLoader | undefined;
+  /** Sections that START announced, by id. */
+  readonly #live = new Map<number, string>();
+  #returnPathOpen = false;
+  /** The source asked who we are: it is a Godwit and will send GO. */
+  #goExpected = false;
+
+  /** Listens at once; throws the bind error's sentence. */
+  constructor(options: IncomingOptions) {
+    this.#options = options;
+    this.#listener = new native.Listener(options.target);
+    this.address = this.#listener.address;
+    this.finished = this.#run();
+  }
+
+  get status(): MigrationStatus {
+    return this.#status;
+  }
+
+  /** Where this end stands in the commit rule. */
+  get phase(): DestinationPhase {
+    return this.#phase;
+  }
+
+  get error(): MigrationError | undefined {
+    return this.#error;
+  }
+
+  /** `cont` by hand: takes a guest over that is loaded and whose link was lost. False when nothing waits. */
+  continueWaiting(): boolean {
+    if (this.#phase !== 'waiting') return false;
+    this.#takeOver('cont');
+    return true;
+  }
+
+  /** Ends the attempt: nothing will be taken over any more by itself. */
+  async close(): Promise<void> {
+    this.#interrupt.abort(new MigrationError('cancelled', 'The destination was asked to quit'));
+    this.#listener.close();
+    this.#channel?.shutdown();
+    await this.finished;
+  }
+
+  async #run(): Promise<void> {
+    this.#setStatus('setup');
+    try {
+      const channel = await withSignal(this.#listener.accept(), this.#interrupt.signal);
+      this.#channel = channel;
+      this.#listener.close();
+      this.#step('connected');
+      this.#setStatus('active');
+      await this.#load(channel);
+      await this.#agree(channel);
+      await this.#drain(channel);
+    } catch (error) {
+      await this.#fail(asMigrationError(error));
+    } finally {
+      this.#listener.close();
+      this.#channel?.close();
+      this.#loader?.close();
+      this.#loader = undefined;
+    }
+  }
+
+  // --- loading
+
+  async #load(channel: Channel): Promise<void> {
+    await read.readHeader(channel);
+    await read.readConfiguration(channel, this.#options.machine.machineType);
+    for (;;) {
+      const element = await read.readElement(channel);
+      if (element.kind === 'eof') break;
+      if (element.kind === 'command') this.#command(channel, element);
+      else await this.#section(channel, element);
+    }
+    if (this.#loader === undefined) throw new MigrationError('stream', 'The migration stream ended without a RAM section');
+    await this.#options.machine.applyLoadedState();
+  }
+
+  #command(channel: Channel, element: { number: number; payload: Uint8Array }): void {
+    switch (element.number) {
+      case wire.COMMAND_OPEN_RETURN_PATH:
+        read.requireLength(element, 0);
+        if (this.#returnPathOpen) throw new MigrationError('stream', 'CMD_OPEN_RETURN_PATH called when RP already open');
+        this.#returnPathOpen = true;
+        return;
+      case wire.COMMAND_PING:
+        read.requireLength(element, 4);
+        this.#answerPing(channel, Buffer.from(element.payload).readUInt32BE(0));
+        return;
+      case wire.COMMAND_SWITCHOVER_START:
+        read.requireLength(element, 0);
+        return;
+      default:
+        throw new MigrationError('stream', `MIG_CMD 0x${element.number.toString(16)} unknown (len 0x${element.payload.length.toString(16)})`);
+    }
+  }
+
+  #answerPing(channel: Channel, cookie: number): void {
+    if (!this.#returnPathOpen) return;
+    channel.enqueue(write.returnPathValue(wire.RETURN_PATH_PONG, cookie));
+    if (cookie !== wire.GODWIT_HELLO) return;
+    this.#goExpected = true;
+    const features = wire.GODWIT_FEATURES_TAG | wire.GODWIT_FEATURE_COMMIT;
+    channel.enqueue(write.returnPathValue(wire.RETURN_PATH_PONG, features));
+  }
+
+  async #section(channel: Channel, element: Extract<read.StreamElement, { kind: 'section' }>): Promise<void> {
+    const name = element.type === 'start' || element.type === 'full' ? element.idstr : this.#live.get(element.id);
+    if (name === undefined) throw new MigrationError('stream', `Unknown savevm section ${element.id}`);
+    if (name === 'ram') {
+      if (element.type === 'full') throw new MigrationError('stream', "Section 'ram' cannot be a FULL section");
+      if (element.type === 'start') this.#startRam(element);
+      await this.#ramRecords(channel);
+    } else if (element.type === 'full') {
+      await this.#options.machine.loadSection(element.idstr, element.instanceId, element.version, channel);
+    } else {
+      throw new MigrationError('stream', `Unknown savevm section or instance '${name.replace(/[^\x20-\x7e]/g, '?')}'. This machine has no device that is saved in parts but its RAM`);
+    }
+    await read.readFooter(channel, element.id, name);
+  }
+
+  #startRam(element: { id: number; instanceId: number; version: number }): void {
+    if (element.instanceId !== 0) throw new MigrationError('stream', `Unknown savevm section or instance 'ram' ${element.instanceId}`);
+    if (element.version !== wire.RAM_SECTION_VERSION) {
+      throw new MigrationError('stream', `savevm: unsupported version ${element.version} for 'ram' v${wire.RAM_SECTION_VERSION}`);
+    }
+    if (this.#live.has(element.id)) throw new MigrationError('stream', `Section ${element.id} of RAM was started twice`);
+    this.#live.set(element.id, 'ram');
+  }
+
+  /** Records up to EOS. The block list comes first; pages before it have nowhere to go. */
+  async #ramRecords(channel: Channel): Promise<void> {
+    for (;;) {
+      this.#loader ??= new native.RamLoader([]);
+      const end = await channel.loadRam(this.#loader);
+      switch (end.kind) {
+        case 'eos':
+          return;
+        case 'mem-size': {
+          const announced = await read.readBlockList(channel, BigInt(end.value));
+          const blocks = checkBlockList(announced, this.#options.machine.ramBlocks);
+          this.#loader.close();
+          this.#loader = new native.RamLoader(blocks);
+          break;
+        }
+        case 'multifd-flush':
+          throw new MigrationError('stream', 'The stream uses multifd, which is not enabled here: switch multifd off at the source');
+        case 'hook':
+          throw new MigrationError('stream', 'The stream is an RDMA stream, which is not supported: use tcp or unix');
+      }
+    }
+  }
+
+  // --- the commit rule
+
+  async #agree(channel: Channel): Promise<void> {
+    if (!this.#goExpected) {
+      this.#takeOver('applied-no-verdict');
+      if (this.#returnPathOpen) channel.enqueue(write.returnPathValue(wire.RETURN_PATH_SHUT, 0));
+      return;
+    }
+    this.#step('applied');
+    channel.enqueue(write.returnPathMessage(wire.RETURN_PATH_GODWIT_LOADED));
+    await this.#waitForGo(channel);
+    this.#takeOver('go');
+    channel.enqueue(write.returnPathValue(wire.RETURN_PATH_SHUT, 0));
+  }
+
+  async #waitForGo(channel: Channel): Promise<void> {
+    for (;;) {
+      const [type] = await channel.peek(1);
+      if (type === wire.SECTION_VMDESCRIPTION) {
+        await channel.read(1);
+        await read.skipVmdescription(channel);
+        continue;
+      }
+      const element = await read.readElement(channel);
+      if (element.kind !== 'command' || element.number !== wire.COMMAND_GODWIT_GO) {
+        throw new MigrationError('stream', 'The source sent something else than GO after the end of the state');
+      }
+      read.requireLength(element, 0);
+      return;
+    }
+  }
+
+  #takeOver(event: DestinationEvent): void {
+    this.#interrupt.signal.throwIfAborted();
+    this.#step(event);
+    this.#error = undefined;
+    this.#options.machine.takeOver();
+    this.#setStatus('completed');
+  }
+
+  /** Reads what is left (a vmdesc) until the source closes, so that its last writes succeed. Errors mean nothing now. */
+  async #drain(channel: Channel): Promise<void> {
+    const flushed = channel.flush().catch(() => undefined);
+    const drained = (async () => {
+      while (!(await channel.atEnd())) await channel.read(1);
+    })().catch(() => undefined);
+    const late = new AbortController();
+    await Promise.race([
+      Promise.all([flushed, drained]),
+      delay(timeouts.drainAfterShut, undefined, { signal: late.signal }).catch(() => undefined),
+    ]);
+    late.abort();
+  }
+
+  // --- ends
+
+  async #fail(error: MigrationError): Promise<void> {
+    this.#error = error;
+    if (this.#phase === 'loaded') {
+      // The state is whole and the source may have committed: keep it, run nothing.
+      this.#step('link-lost');
+      this.#options.machine.holdLoaded();
+      return;
+    }
+    if (this.#phase === 'owner') return;
+    if (this.#returnPathOpen && this.#channel !== undefined) {
+      this.#channel.enqueue(write.returnPathValue(wire.RETURN_PATH_SHUT, 1));
+      await this.#channel.flush().catch(() => undefined);
+    }
+    this.#step(this.#phase === 'idle' ? 'killed' : 'failed');
+    this.#setStatus('failed');
+    this.#options.onFailed(error);
+  }
+
+  #step(event: DestinationEvent): void {
+    this.#phase = stepDestination(this.#phase, event);
+  }
+
+  /** The one place that changes the status. */
+  #setStatus(status: MigrationStatus): void {
+    if (!canTransition('destination', this.#status, status)) {
+      throw new MigrationError('machine', `internal: incoming status ${this.#status} cannot become ${status}`);
+    }
+    this.#status = status;
+    this.#options.onStatus(status);
+  }
+}
+
+function asMigrationError(error: unknown): MigrationError {
+  if (error instanceof MigrationError) return error;
+  const code = codeOf(error);
+  if (code === 'EOF') return new MigrationError('link', 'The source closed the connection before the guest was complete', { cause: error });
+  if (code === 'EPROTO' || code === 'vmstate') return new MigrationError('stream', messageOf(error), { cause: error });
+  return new MigrationError('link', messageOf(error), { cause: error });
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Deadlines of the engine, milliseconds, each with its reason. */
+export const timeouts = {
+  /**
+   * How long a committed source waits for the destination's SHUT before it reports `completed` without it. The guest's
+   * fate is decided at the commit; the answer only confirms it, and a dead link must not keep the source for ever.
+   */
+  confirmationAfterCommit: 5_000,
+  /**
+   * How long a destination that has answered SHUT 0 keeps reading for the rest of the stream (the vmdesc) and the
+   * source's close, so that the source's last writes do not meet a closed socket.
+   */
+  drainAfterShut: 5_000,
+} as const;

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+import {
+  addressOf,
+  portNumber,
+  unsupportedAddress,
+  type MigrationAddress,
+  type MigrationChannel,
+} from '../../../src-shared/migration/address.ts';
+import type { SocketAddress } from '../../../src-shared/migration/info.ts';
+import type { SocketTarget } from '../native/index.ts';
+import { Refusal } from './refusal.ts';
+
+/** The address of `migrate` or `migrate-incoming`, or a {@link Refusal} with QEMU's sentence. */
+export function requestedAddress(request: { uri?: string; channels?: readonly MigrationChannel[] }): MigrationAddress {
+  const outcome = addressOf(request);
+  if (!outcome.ok) throw new Refusal(outcome.sentence);
+  return outcome.address;
+}
+
+/** What the channels understand: a tcp or unix socket. Anything else is refused by name. */
+export function socketTarget(address: MigrationAddress): SocketTarget {
+  if (address.transport !== 'socket') throw new Refusal(unsupportedAddress(address));
+  switch (address.type) {
+    case 'unix':
+      return { type: 'unix', path: address.path };
+    case 'inet': {
+      const port = portNumber(address);
+      if (!port.ok) throw new Refusal(port.sentence);
+      return { type: 'tcp', host: address.host, port: port.port };
+    }
+    case 'fd':
+    case 'vsock':
+      throw new Refusal(unsupportedAddress(address));
+  }
+}
+
+/** A listening address as `query-migrate` shows it. */
+export function socketAddress(target: SocketTarget): SocketAddress {
+  if (target.type === 'unix') return { type: 'unix', path: target.path };
+  const family = target.host.includes(':') ? { ipv6: true } : { ipv4: true };
+  return { type: 'inet', host: target.host, port: String(target.port), ...family };
+}

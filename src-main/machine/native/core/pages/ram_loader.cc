@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/pages/ram_loader.h"
+
+#include <endian.h>
+
+#include <array>
+#include <bit>
+#include <cstdio>
+#include <cstring>
+#include <set>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "core/base/wire.h"
+#include "core/pages/zero_scan.h"
+
+namespace godwit {
+namespace {
+
+constexpr std::uint64_t kFlagMask = kPageSize - 1;
+static_assert(kPageSize == wire::kTargetPageSize);
+
+constexpr std::pair<std::uint64_t, std::string_view> kFlagNames[] = {
+    {wire::kRamFlagFull, "FULL"},         {wire::kRamFlagZero, "ZERO"},
+    {wire::kRamFlagMemSize, "MEM_SIZE"},  {wire::kRamFlagPage, "PAGE"},
+    {wire::kRamFlagEos, "EOS"},           {wire::kRamFlagContinue, "CONTINUE"},
+    {wire::kRamFlagXbzrle, "XBZRLE"},     {wire::kRamFlagHook, "HOOK"},
+    {wire::kRamFlagCompressPage, "COMPRESS_PAGE"}, {wire::kRamFlagMultifdFlush, "MULTIFD_FLUSH"},
+};
+
+std::string hex(std::uint64_t value) {
+  std::array<char, 19> text{};
+  std::snprintf(text.data(), text.size(), "0x%llx", static_cast<unsigned long long>(value));
+  return text.data();
+}
+
+/// `0x28 = PAGE|CONTINUE`.
+std::string describe_flags(std::uint64_t flags) {
+  std::string names;
+  for (const auto& [flag, name] : kFlagNames) {
+    if ((flags & flag) == 0) continue;
+    if (!names.empty()) names += '|';
+    names += name;
+  }
+  return names.empty() ? hex(flags) : hex(flags) + " = " + names;
+}
+
+/// A name that a peer chose, fit for a message: what is not printable ASCII is replaced.
+std::string printable(std::string_view name) {
+  std::string text;
+  for (const char c : name) text += c >= 0x20 && c < 0x7f ? c : '?';
+  return text;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<RamLoader>> RamLoader::create(std::vector<RamLoaderBlock> blocks) {
+  std::set<std::string_view> names;
+  for (const RamLoaderBlock& block : blocks) {
+    if (!block.memory) return Failure::invalid("RAM block '" + block.name + "' has no memory");
+    if (!names.insert(block.name).second) return Failure::invalid("Two RAM blocks are named '" + block.name + "'");
+    if (block.used_bytes > block.memory->size() || block.used_bytes % kPageSize != 0) {
+      return Failure::invalid("The used length of RAM block '" + block.name + "', " +
+                              std::to_string(block.used_bytes) + " bytes, does not fit its memory of " +
+                              std::to_string(block.memory->size()) + " bytes");
+    }
+  }
+  return std::shared_ptr<RamLoader>(new RamLoader(std::move(blocks)));
+}
+
+Result<RamRecordEnd> RamLoader::load(InputBuffer& input) {
+  if (loading_.exchange(true, std::memory_order_acquire)) {
+    return Failure{EBUSY, "", "Another channel is loading RAM through this loader"};
+  }
+  Result<RamRecordEnd> end = load_records(input);
+  loading_.store(false, std::memory_order_release);
+  return end;
+}
+
+Result<RamRecordEnd> RamLoader::load_records(InputBuffer& input) {
+  for (;;) {
+    const Result<Head> head = read_head(input);
+    if (!head) return head.failure();
+    // Page records are nearly all there is: known combinations first.
+    switch (head->flags & ~wire::kRamFlagContinue) {
+      case wire::kRamFlagPage:
+      case wire::kRamFlagZero:
+        if (Status loaded = load_page(input, *head); !loaded.ok()) return std::move(loaded).failure();
+        break;
+      default:
+        return end_of_run(input, *head);
+    }
+  }
+}
+
+Result<RamLoader::Head> RamLoader::read_head(InputBuffer& input) {
+  std::uint64_t word = 0;
+  if (Status there = input.require(sizeof word); !there.ok()) return std::move(there).failure();
+  std::memcpy(&word, input.data(), sizeof word);
+  word = be64toh(word);
+  const Head head{word & ~kFlagMask, word & kFlagMask, input.position()};
+  input.consume(sizeof word);
+  return head;
+}
+
+Status RamLoader::load_page(InputBuffer& input, const Head& head) {
+  const Result<const RamLoaderBlock*> found = block_of(input, head);
+  if (!found) return found.failure();
+  const RamLoaderBlock& block = **found;
+  if (head.offset >= block.used_bytes) {
+    return refuse(head, "the block ends at " + hex(block.used_bytes), &block);
+  }
+  std::uint8_t* const page = block.memory->data() + head.offset;
+  if ((head.flags & wire::kRamFlagPage) != 0) {
+    if (Status filled = input.read(std::span(page, kPageSize)); !filled.ok()) return filled;
+    normal_pages_.fetch_add(1, std::memory_order_relaxed);
+    return success();
+  }
+  if (Status there = input.require(1); !there.ok()) return there;
+  const std::uint8_t fill = *input.data();
+  input.consume(1);
+  // A page that is zero already is left alone: writing it would give a hole its memory, and cost the time.
+  if (fill != 0 || !is_zero_page(page)) std::memset(page, fill, kPageSize);
+  zero_pages_.fetch_add(1, std::memory_order_relaxed);
+  return success();
+}
+
+Result<const RamLoaderBlock*> RamLoader::block_of(InputBuffer& input, const Head& head) {
+  if ((head.flags & wire::kRamFlagContinue) != 0) {
+    if (previous_ == nullptr) return refuse(head, "it continues a block, but no record before it named one");
+    return previous_;
+  }
+  const Result<std::string> name = read_name(input);
+  if (!name) return name.failure();
+  for (const RamLoaderBlock& block : blocks_) {
+    if (block.name == *name) return previous_ = &block;
+  }
+  previous_ = nullptr;
+  return refuse(head, "this machine has no RAM block '" + printable(*name) + "'");
+}
+
+Result<std::string> RamLoader::read_name(InputBuffer& input) {
+  if (Status there = input.require(1); !there.ok()) return std::move(there).failure();
+  const std::size_t length = *input.data();
+  if (Status there = input.require(1 + length); !there.ok()) return std::move(there).failure();
+  std::string name(reinterpret_cast<const char*>(input.data()) + 1, length);
+  input.consume(1 + length);
+  return name;
+}
+
+/// What a record that is not a plain page means. Everything but four flags, each alone, is refused.
+Result<RamRecordEnd> RamLoader::end_of_run(InputBuffer& input, const Head& head) {
+  constexpr std::uint64_t kBodies =
+      wire::kRamFlagZero | wire::kRamFlagPage | wire::kRamFlagXbzrle | wire::kRamFlagCompressPage;
+  constexpr std::uint64_t kKnown = (wire::kRamFlagMultifdFlush << 1) - 1;
+  if (head.flags == wire::kRamFlagMemSize) return RamRecordEnd{RamRecordEnd::Kind::kMemSize, head.offset};
+  const bool marker = head.flags == wire::kRamFlagEos || head.flags == wire::kRamFlagMultifdFlush ||
+                      head.flags == wire::kRamFlagHook;
+  if (marker && head.offset != 0) return refuse(head, "a marker has no offset");
+  if (head.flags == wire::kRamFlagEos) return RamRecordEnd{RamRecordEnd::Kind::kEos, 0};
+  if (head.flags == wire::kRamFlagMultifdFlush) return RamRecordEnd{RamRecordEnd::Kind::kMultifdFlush, 0};
+  if (head.flags == wire::kRamFlagHook) return RamRecordEnd{RamRecordEnd::Kind::kHook, 0};
+
+  const std::uint64_t kind = head.flags & ~wire::kRamFlagContinue;
+  if (kind == wire::kRamFlagXbzrle || kind == wire::kRamFlagCompressPage) {
+    const Result<const RamLoaderBlock*> block = block_of(input, head);
+    if (!block) return block.failure();
+    const char* const capability = kind == wire::kRamFlagXbzrle ? "xbzrle" : "compress";
+    return refuse(head, std::string("turn the ") + capability + " capability off at the source", *block);
+  }
+  if ((kind & ~kKnown) != 0) return refuse(head, "there is no such flag");
+  if (std::popcount(kind & kBodies) > 1) return refuse(head, "the page formats exclude each other");
+  return refuse(head, "these flags do not form a record");
+}
+
+Failure RamLoader::refuse(const Head& head, const std::string& reason, const RamLoaderBlock* block) const {
+  std::string where = "RAM record at byte " + std::to_string(head.position) + " of the stream (flags " +
+                      describe_flags(head.flags) + ", offset " + hex(head.offset);
+  if (block != nullptr) where += ", block '" + block->name + "'";
+  return Failure::protocol("Unable to load the " + where + "): " + reason);
+}
+
+}  // namespace godwit

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * One virtual machine: RAM, vCPUs (none for machine `none`), devices, run state. It is what the engine moves and what
+ * the QMP commands act on. All changes of the run state happen here.
+ */
+import type { RunState } from '../../../src-shared/migration/status.ts';
+import { MigrationError } from '../engine/errors.ts';
+import type { EngineMachine, RamBlock, SavedSection } from '../engine/machine-interface.ts';
+import type { ByteSource } from '../engine/vmstate/byte-source.ts';
+import type { MemorySlot } from '../native/index.ts';
+import type { Device } from './device.ts';
+import { canFollow, RunStateKeeper } from './run-state.ts';
+import type { VcpuSet } from './vcpu-set.ts';
+import type { VirtualClock } from './virtual-clock.ts';
+
+/** Run state changes that a QMP client hears of. */
+export type MachineEvent = { readonly name: 'STOP' } | { readonly name: 'RESUME' };
+
+export interface MachineParts {
+  readonly machineType: string;
+  readonly ramBlocks: readonly RamBlock[];
+  /** Where the first RAM block lies in guest physical memory. */
+  readonly slots: readonly MemorySlot[];
+  readonly clock: VirtualClock;
+  /** In the order of their sections; `globalstate` excepted, which the machine adds last. */
+  readonly devices: readonly Device[];
+  /** Absent for a machine without vCPUs. */
+  readonly vcpus?: VcpuSet;
+  /** Builds the `globalstate` device, whose state is the machine's run state. */
+  readonly globalState: (access: { current: () => RunState; received: (state: RunState) => void }) => Device;
+  readonly initialRunState: RunState;
+  /** Whether a guest that arrives starts by itself. */
+  readonly autostart: boolean;
+  readonly onEvent: (event: MachineEvent) => void;
+}
+
+export class Machine implements EngineMachine {
+  readonly machineType: string;
+  readonly ramBlocks: readonly RamBlock[];
+  readonly slots: readonly MemorySlot[];
+  readonly vcpus: VcpuSet | undefined;
+  /** Whether a guest that arrives starts by itself: `-S` / `--paused` and `stop` clear it, `cont` sets it. */
+  autostart: boolean;
+
+  readonly #clock: VirtualClock;
+  readonly #devices: readonly Device[];
+  readonly #runState: RunStateKeeper;
+  readonly #onEvent: (event: MachineEvent) => void;
+  /** Run state to go back to when a migration fails after the guest was stopped for it. */
+  #beforeMigration: RunState | undefined;
+  /** Run state that arrived with the guest. */
+  #received: RunState | undefined;
+  #loaded = new Set<string>();
+
+  constructor(parts: MachineParts) {
+    this.machineType = parts.machineType;
+    this.ramBlocks = parts.ramBlocks;
+    this.slots = parts.slots;
+    this.vcpus = parts.vcpus;
+    this.#clock = parts.clock;
+    this.#onEvent = parts.onEvent;
+    this.autostart = parts.autostart;
+    this.#runState = new RunStateKeeper(parts.initialRunState);
+    this.#devices = [
+      ...parts.devices,
+      parts.globalState({
+        current: () => this.#beforeMigration ?? this.runState,
+        received: (state) => {
+          this.#received = state;
+        },
+      }),
+    ];
+  }
+
+  get runState(): RunState {
+    return this.#runState.state;
+  }
+
+  get running(): boolean {
+    return this.runState === 'running';
+  }
+
+  // --- verbs of the user
+
+  /** Lets the guest run. */
+  resume(): void {
+    if (this.running) return;
+    this.#runState.change('running');
+    this.#clock.start();
+    this.vcpus?.start();
+    this.#onEvent({ name: 'RESUME' });
+  }
+
+  /** Stops the guest: `paused`, unless it is stopped already. */
+  async pause(): Promise<void> {
+    if (this.running) await this.#halt('paused');
+  }
+
+  /** A vCPU cannot go on: the guest is stopped for good, its state kept for inspection. */
+  crashed(): void {
+    if (!this.running) return;
+    this.#runState.change('internal-error');
+    this.#clock.stop();
+    this.#onEvent({ name: 'STOP' });
+  }
+
+  /** Ends every thread. The machine cannot be used any more. */
+  async close(): Promise<void> {
+    await this.vcpus?.close();
+    for (const block of this.ramBlocks) block.memory.close();
+  }
+
+  // --- verbs of a migration, source
+
+  async stopForMigration(): Promise<void> {
+    this.#beforeMigration = this.runState;
+    if (this.running) await this.#halt('finish-migrate');
+    // A vCPU may have crashed while it was being stopped; that state travels too.
+    if (this.runState !== 'finish-migrate') {
+      this.#beforeMigration = this.runState;
+      this.#runState.change('finish-migrate');
+    }
+  }
+
+  async resumeAfterMigration(): Promise<void> {
+    const before = this.#beforeMigration;
+    this.#beforeMigration = undefined;
+    if (before === undefined) return;
+    if (before === 'running') this.resume();
+    else this.#runState.change(before);
+    await Promise.resolve();
+  }
+
+  leaveAfterMigration(): void {
+    this.#beforeMigration = undefined;
+    this.#runState.change('postmigrate');
+  }
+
+  async saveSections(): Promise<SavedSection[]> {
+    await this.vcpus?.readState();
+    return this.#devices.map((device) => device.save());
+  }
+
+  // --- verbs of a migration, destination
+
+  async loadSection(idstr: string, instanceId: number, version: number, source: ByteSource): Promise<void> {
+    const device = this.#devices.find(
+      (candidate) => candidate.idstr === idstr && candidate.instanceId === instanceId,
+    );
+    if (device === undefined) {
+      const name = idstr.replace(/[^\x20-\x7e]/g, '?');
+      throw new MigrationError(
+        'stream',
+        `Unknown savevm section or instance '${name}' ${instanceId}. Make sure that your current VM setup matches your saved VM setup`,
+      );
+    }
+    const key = `${idstr}/${instanceId}`;
+    if (this.#loaded.has(key)) throw new MigrationError('stream', `Section '${idstr}' ${instanceId} came twice`);
+    await device.load(source, version);
+    this.#loaded.add(key);
+  }
+
+  async applyLoadedState(): Promise<void> {
+    await this.vcpus?.writeState();
+    this.#loaded = new Set();
+  }
+
+  takeOver(): void {
+    const received = this.#received ?? 'paused';
+    if (received === 'running' && this.autostart) this.resume();
+    else this.#runState.change(received !== 'running' && canFollow(this.runState, received) ? received : 'paused');
+  }
+
+  holdLoaded(): void {
+    this.#runState.change('paused');
+    // From here an explicit `cont` is what starts the guest, whatever was asked for before.
+    this.autostart = true;
+  }
+
+  async #halt(next: RunState): Promise<void> {
+    await this.vcpus?.stop();
+    if (!this.running) return;
+    this.#clock.stop();
+    this.#runState.change(next);
+    this.#onEvent({ name: 'STOP' });
+  }
+}

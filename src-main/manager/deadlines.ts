@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/** How long the manager waits for a machine, and why. Milliseconds. */
+export const deadlines = {
+  /** From spawn to listening sockets: loading Node and the addon, creating the VM; generous for a busy box. */
+  machineReady: 20_000,
+  /** A machine asked to end by SIGTERM is killed after this. */
+  machineEnd: 2_000,
+  /** The reply of a QMP command that does no long work. */
+  command: 10_000,
+  /** `migrate_cancel` until the source says `cancelled`. */
+  cancel: 5_000,
+  /** The source's `completed` until the destination runs by itself; after it the manager sends `cont`. */
+  takeover: 2_000,
+  /** `cont` until the destination runs. */
+  takeoverAfterCont: 10_000,
+  /** No byte moved and no pass ended for this long: the migration hangs. */
+  noProgress: 30_000,
+  /** `--probe` of a machine process. */
+  probe: 15_000,
+} as const;
+
+/** Between two looks at a migration: ten a second. */
+export const SAMPLE_INTERVAL_MS = 100;

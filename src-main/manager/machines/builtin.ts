@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Godwit's own machines: one child process each, with its sockets in a private folder. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { formatSizeExactly } from '../../../src-shared/sizes.ts';
+import { plainText } from '../../../src-shared/plain-text.ts';
+import { deadlines } from '../deadlines.ts';
+import { makeRunFolder } from '../paths.ts';
+
+/** The machine's entry. The manager knows its path and its options, and imports nothing of it. */
+export const MACHINE_ENTRY = fileURLToPath(new URL('../../machine/main.ts', import.meta.url));
+
+/** What is kept of a machine's stderr: enough for its last words, however much it says. */
+const MAX_STDERR_BYTES = 16 * 1024;
+/** The ready line is short; a machine that floods stdout before it is broken. */
+const MAX_READY_BYTES = 4096;
+
+/** The machine could not be started, or ended. The message is its last words where it said any. */
+export class MachineError extends Error {
+  readonly code = 'MACHINE';
+  override readonly name = 'MachineError';
+}
+
+export interface DemoGuestSettings {
+  /** Pages a second. */
+  readonly dirtyRate: number;
+  readonly workingSetBytes: number;
+  readonly seed?: bigint;
+}
+
+export interface MachineSpawnOptions {
+  readonly name: string;
+  readonly machine: 'none' | 'microvm';
+  readonly memoryBytes: number;
+  /** Absent for machine `none`. */
+  readonly cpus?: number;
+  readonly cpu?: string;
+  readonly guest?: DemoGuestSettings;
+  /** `defer` or a URI. */
+  readonly incoming?: string;
+  readonly paused?: boolean;
+  readonly hugePages?: '2M';
+  readonly uuid?: string;
+  readonly onlyMigratable?: boolean;
+  readonly dirtyRingSize?: number;
+}
+
+export interface MachineExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** What the machine said on stderr before it ended, without the `godwit: ` before it; empty if nothing. */
+  readonly lastWords: string;
+}
+
+export interface MachineProcess {
+  readonly name: string;
+  readonly pid: number;
+  /** The manager's QMP socket. */
+  readonly qmpPath: string;
+  /** The user's QMP socket. */
+  readonly userQmpPath: string;
+  /** File with the guest's serial output; for machine `none` nothing ever appears there. */
+  readonly serialPath: string;
+  /** Private folder of the machine (mode 0700): a place for its migration socket. */
+  readonly folder: string;
+  /** Resolves when the sockets listen; rejects with a {@link MachineError} that holds the last words. */
+  readonly ready: Promise<void>;
+  /** Resolves when the process has ended. Never rejects. */
+  readonly exited: Promise<MachineExit>;
+  /** Answers whether the process was still there. */
+  kill(signal: NodeJS.Signals): boolean;
+  /** Ends the process if it still runs, waits for that, and removes its folder. May be called again. */
+  dispose(): Promise<void>;
+}
+
+/** Machines not disposed of yet: whatever way this process exits, none outlives it and no folder stays. */
+const undisposed = new Set<{ readonly child: ChildProcess; readonly folder: string }>();
+process.once('exit', () => {
+  for (const { child, folder } of undisposed) {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+/** The command line of a machine process; the inverse of what its entry parses. */
+export function machineArguments(
+  options: MachineSpawnOptions,
+  sockets: { readonly qmpPath: string; readonly userQmpPath: string; readonly serialPath: string },
+): string[] {
+  const args = ['--qmp', `unix:${sockets.qmpPath}`, '--qmp', `unix:${sockets.userQmpPath}`];
+  const put = (option: string, value: string | number | undefined): void => {
+    if (value !== undefined) args.push(`--${option}`, String(value));
+  };
+  put('name', options.name);
+  put('machine', options.machine);
+  put('memory', formatSizeExactly(options.memoryBytes));
+  if (options.machine === 'microvm') {
+    put('cpus', options.cpus);
+    put('cpu', options.cpu);
+    put('guest', options.guest === undefined ? undefined : guestArgument(options.guest));
+    put('serial', `file:${sockets.serialPath}`);
+    put('dirty-ring-size', options.dirtyRingSize);
+  }
+  put('incoming', options.incoming);
+  put('huge-pages', options.hugePages);
+  put('uuid', options.uuid);
+  if (options.paused === true) args.push('--paused');
+  if (options.onlyMigratable === true) args.push('--only-migratable');
+  return args;
+}
+
+function guestArgument(guest: DemoGuestSettings): string {
+  const seed = guest.seed === undefined ? '' : `,seed=${String(guest.seed)}`;
+  return `demo,dirty-rate=${String(guest.dirtyRate)},working-set=${formatSizeExactly(guest.workingSetBytes)}${seed}`;
+}
+
+/**
+ * Starts a machine process. Throws only when its folder cannot be made; everything later shows in `ready` and
+ * `exited`. The process ends with this one, also when this one is killed.
+ */
+export function spawnMachine(options: MachineSpawnOptions): MachineProcess {
+  const folder = makeRunFolder();
+  const sockets = {
+    qmpPath: join(folder, 'qmp.sock'),
+    userQmpPath: join(folder, 'user.sock'),
+    serialPath: join(folder, 'serial.log'),
+  };
+  // A group of its own: Ctrl-C in a terminal reaches the manager alone, which then cancels in order. Descriptor 3 is
+  // the pipe whose end tells the machine that its manager is gone.
+  const child = spawn(process.execPath, [MACHINE_ENTRY, ...machineArguments(options, sockets)], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    env: { ...process.env, GODWIT_PARENT_FD: '3' },
+    detached: true,
+  });
+  child.stdio[3]?.on('error', () => undefined); // the machine went away: `exited` tells
+  const entry = { child, folder };
+  undisposed.add(entry);
+  const exited = watchExit(child);
+  const ready = watchReady(child, exited, options.name);
+  ready.catch(() => undefined); // whoever waits for it hears of it; nobody has to
+  return {
+    name: options.name,
+    pid: child.pid ?? -1,
+    ...sockets,
+    folder,
+    ready,
+    exited,
+    kill: (signal) => child.kill(signal),
+    dispose: async () => {
+      await disposeMachine(child, exited, folder);
+      undisposed.delete(entry);
+    },
+  };
+}
+
+function watchExit(child: ChildProcess): Promise<MachineExit> {
+  let stderr = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-MAX_STDERR_BYTES);
+  });
+  return new Promise((resolve) => {
+    child.once('error', (error) => {
+      resolve({ code: null, signal: null, lastWords: `cannot start ${process.execPath}: ${error.message}` });
+    });
+    child.once('close', (code, signal) => {
+      resolve({ code, signal, lastWords: lastWordsOf(stderr) });
+    });
+  });
+}
+
+/** The newest line that starts with `godwit: `, else the newest line. */
+export function lastWordsOf(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '');
+  const line = lines.findLast((text) => text.startsWith('godwit: ')) ?? lines.at(-1) ?? '';
+  return plainText(line.replace(/^godwit: /, ''));
+}
+
+/** How a machine ended, as the end of a sentence. */
+export function describeExit(exit: MachineExit): string {
+  if (exit.lastWords !== '') return exit.lastWords;
+  return exit.signal === null ? `exit code ${String(exit.code)}` : `killed by ${exit.signal}`;
+}
+
+function watchReady(child: ChildProcess, exited: Promise<MachineExit>, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (reason: string): void => {
+      reject(new MachineError(`machine ${name} did not start: ${reason}`));
+    };
+    const timer = setTimeout(() => {
+      fail(`not ready after ${String(deadlines.machineReady / 1000)} s; is the box overloaded?`);
+    }, deadlines.machineReady);
+    let text = '';
+    const onData = (piece: string): void => {
+      text += piece;
+      const saidReady = text.split('\n').slice(0, -1).some(isReadyLine);
+      if (!saidReady && text.length <= MAX_READY_BYTES) return;
+      clearTimeout(timer);
+      child.stdout?.off('data', onData).resume();
+      if (saidReady) resolve();
+      else fail('it wrote something else where its ready line should be');
+    };
+    child.stdout?.setEncoding('utf8').on('data', onData);
+    void exited.then((exit) => {
+      clearTimeout(timer);
+      fail(describeExit(exit));
+    });
+  });
+}
+
+function isReadyLine(line: string): boolean {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && 'ready' in value && value.ready === true;
+  } catch {
+    return false;
+  }
+}
+
+async function disposeMachine(child: ChildProcess, exited: Promise<MachineExit>, folder: string): Promise<void> {
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlines.machineEnd);
+  await exited;
+  clearTimeout(timer);
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { addDemoCommand } from './demo.ts';
+import { addDoctorCommand } from './doctor.ts';
+import { failureOf } from './failure-line.ts';
+import { exitCodes } from './io.ts';
+import type { CliIo } from './io.ts';
+import { addVmCommand } from './vm.ts';
+
+/** Adds one command; its action reports the exit code through `done`. */
+export type AddCommand = (program: Command, io: CliIo, done: (exitCode: number) => void) => void;
+
+const commands: readonly AddCommand[] = [addDemoCommand, addVmCommand, addDoctorCommand];
+
+/** Runs one command line (without the program's name). Answers the exit code; never rejects. */
+export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const program = createProgram(io);
+  for (const add of commands) {
+    add(program, io, (code) => {
+      exitCode = code;
+    });
+  }
+  try {
+    // Until there is an app to open, `godwit` alone shows what Godwit does.
+    await program.parseAsync(argv.length === 0 ? ['demo'] : [...argv], { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // --help and --version end by exception too, with exit code 0.
+    if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.done;
+    const failure = failureOf(error);
+    io.stderr.write(`godwit: ${failure.line}\n`);
+    if (io.env['GODWIT_DEBUG'] === '1' && failure.stack !== undefined) io.stderr.write(`${failure.stack}\n`);
+    return failure.exitCode;
+  }
+}
+
+function createProgram(io: CliIo): Command {
+  return new Command('godwit')
+    .description('Moves running virtual machines: live migration for KVM and QEMU.')
+    .version(version())
+    .addHelpText('after', '\nWithout a command godwit runs the demo: the desktop app is not built yet.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: () => undefined, // runCli writes the one line
+    });
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
+}
