@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 import { arrowsRule } from './scripts/layering/eslint-rule.mjs';
@@ -12,11 +13,16 @@ const wallClock = {
   message: 'The engine measures with monotonic time: performance.now() or process.hrtime.bigint().',
 };
 
+const nodeGlobals = [
+  ...['process', 'console', 'performance', 'Buffer', 'URL', 'AbortController', 'AbortSignal'],
+  ...['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate'],
+];
+
 export default defineConfig(
   globalIgnores(['**/build/', '**/out/', '**/dist/', 'coverage/']),
   {
     files: ['**/*.ts'],
-    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    extends: [eslint.configs.recommended, tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { godwit: { rules: { arrows: arrowsRule } } },
     rules: {
@@ -32,8 +38,18 @@ export default defineConfig(
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       // Numbers and bigints read well in sentences, and never by accident.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
-      // `() => socket.destroy()` is a common and harmless shape.
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-confusing-void-expression': [
+        'error',
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
+      // `() => void | Promise<void>` is how a callback says that it may take time.
+      '@typescript-eslint/no-invalid-void-type': 'off',
+      // Matters of taste that would only make work: QMP's dashed names need brackets, their neighbours may have them too.
+      '@typescript-eslint/dot-notation': 'off',
+      '@typescript-eslint/consistent-type-definitions': 'off',
+      '@typescript-eslint/consistent-indexed-object-style': 'off',
+      '@typescript-eslint/no-dynamic-delete': 'off',
+      '@typescript-eslint/non-nullable-type-assertion-style': 'off',
       // Interfaces may ask for a promise where one implementation has nothing to wait for.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
@@ -47,14 +63,19 @@ export default defineConfig(
     files: ['tests/**/*.ts'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-base-to-string': 'off',
+      '@typescript-eslint/no-misused-spread': 'off',
       'max-lines': ['warn', { max: 500, skipBlankLines: true, skipComments: true }],
     },
   },
-  // Vitest's way to find its configuration.
-  { files: ['vitest.config.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  // Vitest finds its configuration and its reporters as default exports.
+  { files: ['vitest.config.ts', 'scripts/suites/vitest-reporter.ts'], rules: { 'no-restricted-syntax': 'off' } },
+  // Programs whose output is their purpose.
+  { files: ['scripts/**/*.ts', 'src-main/shells/cli/**/*.ts'], rules: { 'no-console': 'off' } },
   {
     files: ['**/*.mjs'],
-    extends: [tseslint.configs.recommended, tseslint.configs.disableTypeChecked],
+    extends: [eslint.configs.recommended, tseslint.configs.recommended, tseslint.configs.disableTypeChecked],
+    languageOptions: { globals: Object.fromEntries(nodeGlobals.map((name) => [name, 'readonly'])) },
     rules: { eqeqeq: 'error', 'max-lines': ['warn', { max: 300, skipBlankLines: true, skipComments: true }] },
   },
 );

@@ -10,9 +10,7 @@
 .equ CANARY_ST_EXPONENT, 0x48
 .equ CANARY_FCW, 0x50
 .equ CANARY_MXCSR, 0x51
-.equ CANARY_MSR, 0x60          # + row of msr_canaries
-.equ CANARY_DR, 0x70           # + register
-.equ MSR_CANARIES, 5           # rows of msr_canaries
+.equ CANARY_PRIVILEGED, 0x60   # + place in PRIVATE_PRIVILEGED: rows of msr_canaries, then DR0 to DR3
 
 # Offsets in an FXSAVE image.
 .equ FX_FCW, 0
@@ -25,7 +23,6 @@
 .equ ST_REGISTERS, 5
 .equ FSW_FIVE_ON_STACK, 3 << 11
 .equ FTW_FIVE_ON_STACK, 0xf8
-.equ XCR0_AVX_STATE, 7         # x87, SSE and AVX
 
 # rdi = canary number → r8. Clobbers rax; keeps rdi.
 canary:
@@ -36,13 +33,6 @@ canary:
     bts rdi, CANARY_DOMAIN
     mix_index
     pop rdi
-    ret
-
-# Like canary; the value is a canonical address of the lower half.
-canary_address:
-    call canary
-    shl r8, 17
-    shr r8, 17
     ret
 
 # Builds the FXSAVE image of the x87, MXCSR and XMM canaries at PRIVATE_EXPECTED.
@@ -104,13 +94,12 @@ build_expected_image:
     ret
 
 load_canaries:
+    call load_privileged_canaries
     call build_expected_image
     test dword ptr [PARAMETER_ADDRESS + PARAM_FLAGS], FLAG_AVX
     jz 1f
     call load_ymm
 1:  fxrstor64 [r11 + PRIVATE_EXPECTED]
-    call load_msrs
-    call load_debug_registers
     rdtsc
     shl rdx, 32
     or rax, rdx
@@ -120,15 +109,7 @@ load_canaries:
 # Loads the YMM registers; FXRSTOR, which follows, leaves their upper halves alone.
 load_ymm:
     xor ecx, ecx
-    xgetbv
-    mov esi, eax
-    and esi, XCR0_AVX_STATE
-    cmp esi, XCR0_AVX_STATE
-    je 1f
-    or eax, XCR0_AVX_STATE
-    xsetbv
-1:  xor ecx, ecx
-2:  mov edx, ecx
+1:  mov edx, ecx
     shl edx, 5
     lea edi, [rcx + CANARY_YMM_LOW]
     call canary
@@ -138,51 +119,40 @@ load_ymm:
     mov [r11 + rdx + PRIVATE_YMM + 24], r8
     inc ecx
     cmp ecx, 16
-    jb 2b
+    jb 1b
     .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     vmovdqu ymm\n, [r11 + PRIVATE_YMM + 32 * \n]
     .endr
     ret
 
-# ecx = row → rdx = row of msr_canaries, r8 = value; zero flag set when this CPU does not have it.
-msr_canary:
-    lea edi, [rcx + CANARY_MSR]
-    call canary_address
-    lea rdx, [rip + msr_canaries]
-    mov rax, rcx
-    shl rax, 4
-    add rdx, rax
-    mov eax, [rdx + 4]
-    test eax, eax
-    jz 1f
-    mov r8d, r8d               # TSC_AUX is 32 bits wide
-    test eax, [PARAMETER_ADDRESS + PARAM_FLAGS]
-    ret
-1:  or al, 1
-    ret
-
-load_msrs:
-    xor ecx, ecx
-1:  push rcx
-    call msr_canary
-    jz 2f
-    mov ecx, [rdx]
-    mov eax, r8d
-    mov rdx, r8
-    shr rdx, 32
-    wrmsr
-2:  pop rcx
-    inc ecx
+# ecx = place in PRIVATE_PRIVILEGED → r8 = what belongs there: addresses are canonical ones of the lower half, and
+# TSC_AUX is 32 bits wide. Keeps ecx. Clobbers rax, rdx and rdi.
+privileged_canary:
+    lea edi, [rcx + CANARY_PRIVILEGED]
+    call canary
+    mov eax, 47
     cmp ecx, MSR_CANARIES
-    jb 1b
+    jae 1f
+    mov edx, ecx
+    shl edx, 4
+    mov eax, [rdx + msr_canaries + 12]
+1:  mov edx, ecx
+    mov ecx, 64
+    sub ecx, eax
+    shl r8, cl
+    shr r8, cl
+    mov ecx, edx
     ret
 
-load_debug_registers:
-    .irp n, 0, 1, 2, 3
-    mov edi, CANARY_DR + \n
-    call canary_address
-    mov dr\n, r8
-    .endr
+load_privileged_canaries:
+    xor ecx, ecx
+1:  call privileged_canary
+    mov [r11 + rcx * 8 + PRIVATE_PRIVILEGED], r8
+    inc ecx
+    cmp ecx, MSR_CANARIES + DR_CANARIES
+    jb 1b
+    mov eax, SERVICE_LOAD
+    int3
     ret
 
 # Checks every canary, reports what is wrong, and loads all of them again if anything was.
@@ -202,9 +172,7 @@ check_canaries:
     add [rsp], rax
     call check_xmm
     add [rsp], rax
-    call check_msrs
-    add [rsp], rax
-    call check_debug_registers
+    call check_privileged
     add [rsp], rax
     call check_tsc
     pop rax
@@ -308,44 +276,36 @@ check_xmm:
     pop rax
     ret
 
-check_msrs:
+# Compares the MSRs and debug registers → rax = number of wrong ones.
+check_privileged:
+    mov eax, SERVICE_READ
+    int3
     push 0
     xor ecx, ecx
 1:  push rcx
-    call msr_canary
-    jz 2f
-    mov rdi, rdx
-    mov ecx, [rdi]
-    rdmsr
-    shl rdx, 32
-    or rax, rdx
-    cmp rax, r8
-    je 2f
-    inc qword ptr [rsp + 8]
-    mov esi, [rdi + 8]
-    mov ecx, -1
-    call report_register
-2:  pop rcx
-    inc ecx
     cmp ecx, MSR_CANARIES
-    jb 1b
-    pop rax
-    ret
-
-check_debug_registers:
-    push 0
-    .irp n, 0, 1, 2, 3
-    mov edi, CANARY_DR + \n
-    call canary_address
-    mov rax, dr\n
-    cmp rax, r8
-    je 1f
-    inc qword ptr [rsp]
+    jae 2f
+    mov esi, ecx
+    shl esi, 4
+    add esi, offset msr_canaries
+    call have_msr
+    jz 4f
+2:  call privileged_canary
+    cmp [r11 + rcx * 8 + PRIVATE_PRIVILEGED], r8
+    je 4f
+    inc qword ptr [rsp + 8]
+    sub ecx, MSR_CANARIES
     lea rsi, [rip + name_dr]
-    mov ecx, \n
-    call report_register
-1:
-    .endr
+    jae 3f
+    mov rdx, [rsp]
+    shl edx, 4
+    mov esi, [rdx + msr_canaries + 8]
+    mov ecx, -1
+3:  call report_register
+4:  pop rcx
+    inc ecx
+    cmp ecx, MSR_CANARIES + DR_CANARIES
+    jb 1b
     pop rax
     ret
 
@@ -372,17 +332,4 @@ name_ymm:          .asciz "ymm"
 name_xcr0:         .asciz "xcr0"
 name_dr:           .asciz "dr"
 name_tsc:          .asciz "tsc"
-name_fsbase:       .asciz "fsbase"
-name_gsbase:       .asciz "gsbase"
-name_kernelgsbase: .asciz "kernelgsbase"
-name_lstar:        .asciz "lstar"
-name_tsc_aux:      .asciz "tsc_aux"
-.balign 16
-# MSR, flag that must be set (0: always there), name.
-msr_canaries:
-    .long 0xc0000100, 0, name_fsbase, 0
-    .long 0xc0000101, 0, name_gsbase, 0
-    .long 0xc0000102, 0, name_kernelgsbase, 0
-    .long 0xc0000082, 0, name_lstar, 0
-    .long 0xc0000103, FLAG_RDTSCP, name_tsc_aux, 0
 .text

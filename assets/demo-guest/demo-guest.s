@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The demo guest: every vCPU keeps rewriting its slice of the working set, checks all that it wrote before, and says so.
 #
-# Each vCPU starts at `entry` in 64-bit mode, CPL 0, interrupts off, no IDT (a fault ends in a triple fault, which the
-# machine reports as a crash), with RDI = its index, RSI = PARAMETER_ADDRESS, RSP = the end of its private page.
+# Each vCPU starts at `entry` in 64-bit mode, CPL 0, interrupts off, with RDI = its index, RSI = PARAMETER_ADDRESS,
+# RSP = the end of its private page. It goes to CPL 3 at once and stays there, except for the service trap that reads
+# and writes privileged registers: some KVMs run CPL 3 at full speed but emulate CPL 0 one instruction at a time. The
+# IDT has no other gate: any fault ends in a triple fault, which the machine reports as a crash.
 #
 # Registers that hold the same thing everywhere:
 #   rbx  generation: pages of the slice that this vCPU has rewritten so far
@@ -21,19 +23,12 @@
 .text
 .global entry
 entry:
-    cld
-    mov r15, rdi
-    mov r14, [rsi + PARAM_SEED]
-    mov rax, r15
-    imul rax, rax, VCPU_RECORD_SIZE
-    mov r12, [rsi + rax + PARAM_VCPU_TABLE + VCPU_SLICE_FIRST]
-    mov r13, [rsi + rax + PARAM_VCPU_TABLE + VCPU_SLICE_LENGTH]
-    mov r11, r15
-    shl r11, 12
-    add r11, [rsi + PARAM_PRIVATE_ADDRESS]
-    xor ebx, ebx
-    xor ebp, ebp
-    xor r10d, r10d
+    jmp start
+    .org SERVICE_ADDRESS - CODE_ADDRESS
+.include "privileged.s"
+
+# CPL 3 from here on. The pages of this vCPU are written, then it waits for the others.
+run:
     call reset_private_page
     call stagger_ticks
     test r15, r15

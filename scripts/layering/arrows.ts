@@ -13,17 +13,7 @@ interface Layer {
 }
 
 export type LayerName =
-  | 'shared'
-  | 'renderer'
-  | 'entry'
-  | 'shells'
-  | 'electron'
-  | 'manager'
-  | 'control'
-  | 'host'
-  | 'vm'
-  | 'engine'
-  | 'native';
+  'shared' | 'renderer' | 'entry' | 'shells' | 'electron' | 'manager' | 'control' | 'host' | 'vm' | 'engine' | 'native';
 
 const ui = ['vue', 'pinia'];
 const deny = { packages: { deny: [...ui, 'electron'] } };

@@ -15,7 +15,9 @@ const native = (root) => path.join(root, 'src-main', 'machine', 'native');
 const stampFile = (root) => path.join(native(root), 'build', '.boot-stamp');
 
 export function addonIsCurrent(root) {
-  return readStamp(stampFile(root)) === wanted(root) && existsSync(path.join(native(root), 'build/Release/godwit.node'));
+  return (
+    readStamp(stampFile(root)) === wanted(root) && existsSync(path.join(native(root), 'build/Release/godwit.node'))
+  );
 }
 
 export async function buildAddon(root, lock) {

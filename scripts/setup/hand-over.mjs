@@ -42,6 +42,8 @@ export function handOver(root, script, args) {
  */
 function terminalSignalsChildToo() {
   // proc(5), /proc/PID/stat after the command's closing bracket: state ppid pgrp session tty_nr tpgid
-  const fields = readFileSync('/proc/self/stat', 'utf8').replace(/^.*\) /s, '').split(' ');
+  const fields = readFileSync('/proc/self/stat', 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
   return fields[2] === fields[5];
 }

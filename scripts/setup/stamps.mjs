@@ -9,7 +9,10 @@ export function hashOf({ texts = [], files = [], base }) {
   const hash = createHash('sha256');
   for (const text of texts) hash.update(`${text}\0`);
   for (const file of files.flatMap(filesBelow)) {
-    hash.update(`${path.relative(base, file)}\0`).update(readFileSync(file)).update('\0');
+    hash
+      .update(`${path.relative(base, file)}\0`)
+      .update(readFileSync(file))
+      .update('\0');
   }
   return hash.digest('hex');
 }

@@ -181,9 +181,17 @@ export class QmpClient {
     // A reply that nobody waits for any more: its command was given up.
     if (pending === undefined) return;
     const error = message['error'];
-    if (error === undefined) pending.resolve(plainJson(message['return'] ?? {}));
-    else if (isJsonObject(error)) pending.reject(new QmpError(String(error['class']), String(error['desc'])));
-    else pending.reject(this.#lost('PROTOCOL', 'the other side answered with a malformed error'));
+    if (error === undefined) {
+      pending.resolve(plainJson(message['return'] ?? {}));
+      return;
+    }
+    const { class: errorClass, desc } = isJsonObject(error) ? error : {};
+    const wellFormed = typeof errorClass === 'string' && typeof desc === 'string';
+    pending.reject(
+      wellFormed
+        ? new QmpError(errorClass, desc)
+        : this.#lost('PROTOCOL', 'the other side answered with a malformed error'),
+    );
   }
 
   #announce(event: QmpEvent): void {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How a QMP server is reached: a unix socket that only its owner may open. */
-import { lstatSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, statSync, unlinkSync } from 'node:fs';
 import * as net from 'node:net';
+import { dirname } from 'node:path';
 
 /** One accepted client. Handlers are set right after the acceptance; nothing is read before `start`. */
 export interface Connection {
@@ -53,7 +54,6 @@ const OWNER_ONLY_UMASK = 0o177;
 /** Listens by node:net. */
 export class NodeListener implements Listener {
   #server: net.Server | undefined;
-  #path = '';
 
   async listen(path: string, accept: (connection: Connection) => void): Promise<void> {
     if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
@@ -62,24 +62,26 @@ export class NodeListener implements Listener {
         `The socket path ${path} is longer than ${MAX_PATH_BYTES} bytes: use a shorter one`,
       );
     }
+    if (!existsSync(dirname(path))) {
+      throw new ListenError('ENOENT', `Cannot listen on ${path}: its directory does not exist`);
+    }
     await removeStaleSocket(path);
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
       accept(new NodeConnection(socket));
     });
     await bindOwnerOnly(server, path);
+    // An accept that fails for want of descriptors costs that client, not the machine.
+    server.on('error', () => undefined);
     this.#server = server;
-    this.#path = path;
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     const server = this.#server;
-    if (server === undefined) return;
     this.#server = undefined;
-    // Closing removes the path; connections that are still open keep only the callback waiting, which nobody needs.
-    server.close();
-    server.unref();
-    if (lstatSync(this.#path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(this.#path);
-    await Promise.resolve();
+    // Stops listening and removes the path before it returns. What it would go on to wait for is the accepted
+    // connections, which are not this listener's.
+    server?.close();
+    return Promise.resolve();
   }
 }
 
@@ -108,16 +110,9 @@ async function bindOwnerOnly(server: net.Server, path: string): Promise<void> {
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {
-  switch (code) {
-    case 'ENOENT':
-      return 'its directory does not exist';
-    case 'EACCES':
-      return 'its directory is not writable';
-    case 'EADDRINUSE':
-      return 'another process took the path at this moment';
-    default:
-      return message;
-  }
+  if (code === 'EACCES') return 'its directory is not writable';
+  if (code === 'EADDRINUSE') return 'another process took the path at this moment';
+  return message;
 }
 
 /** A socket that nobody listens on is left from a process that is gone. A live one, or another kind of file, is refused. */

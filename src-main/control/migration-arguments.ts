@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Argument schemas of the migration commands, from the tables of the shared vocabulary. */
-import { CAPABILITY_NAMES, type CapabilityName } from '../../src-shared/migration/capabilities.ts';
+import { CAPABILITY_NAMES } from '../../src-shared/migration/capabilities.ts';
 import type { MigrationChannel } from '../../src-shared/migration/address.ts';
 import {
   PARAMETER_TYPES,
@@ -63,11 +63,11 @@ export const setParametersArguments: ObjectSchema<ParameterChange> = object(
       optional(parameterSchema(type)),
     ]),
   ),
-) as ObjectSchema<ParameterChange>;
+);
 
 /** `migrate-set-capabilities`. */
 export const setCapabilitiesArguments = object({
-  capabilities: array(object({ capability: oneOf(CAPABILITY_NAMES) as Schema<CapabilityName>, state: bool() })),
+  capabilities: array(object({ capability: oneOf(CAPABILITY_NAMES), state: bool() })),
 });
 
 const inet = {

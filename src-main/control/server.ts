@@ -27,7 +27,7 @@ export interface QmpServerOptions {
   readonly listener?: Listener;
 }
 
-/** A client that leaves more than this unread is dropped: half an hour of events, and no machine's memory is its buffer. */
+/** A client that leaves more than this unread is dropped: some 100,000 events, and a machine is not its buffer. */
 export const MAX_QUEUED_BYTES = 16 << 20;
 /** Beyond this, replies wait for the client before its next requests are read. */
 const READ_PAUSE_BYTES = 64 << 10;

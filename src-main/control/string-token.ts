@@ -29,7 +29,7 @@ const LONG_ZERO = /\xc0\x80/gu;
  */
 export function decodeStringToken(token: string): string {
   const body = token.slice(1, -1);
-  if (/^[\x00-\x5b\x5d-\x7f]*$/u.test(body)) return body;
+  if (/^[^\\\x80-\xff]*$/u.test(body)) return body;
   let text = '';
   let at = 0;
   while (at < body.length) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How long the manager waits for a machine, and why. Milliseconds. */
 export const deadlines = {
-  /** From spawn to listening sockets: loading Node and the addon, creating the VM; generous for a busy box. */
+  /** From spawn to listening sockets, apart from memory: Node, the addon, the VM; generous for a busy box. */
   machineReady: 20_000,
+  /** A machine touches all of its memory before it is ready: at 100 MB/s on a box whose own memory is slow to come. */
+  machineReadyPerGiB: 10_000,
   /** A machine asked to end by SIGTERM is killed after this. */
   machineEnd: 2_000,
   /** The reply of a QMP command that does no long work. */

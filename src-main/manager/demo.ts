@@ -95,7 +95,11 @@ class DemoRun {
 
   /** Waits until every vCPU beats and has stamped its whole slice once. */
   async #warmUp(): Promise<GuestWatch> {
-    const guest = new GuestWatch(this.#options.cpus, this.#pair.link('source'), this.#pair.machine('source').serialPath);
+    const guest = new GuestWatch(
+      this.#options.cpus,
+      this.#pair.link('source'),
+      this.#pair.machine('source').serialPath,
+    );
     this.#guest = guest;
     const began = performance.now();
     const { pids } = this.#pair;
@@ -197,7 +201,9 @@ class DemoRun {
         told = true;
       }
       if (waited > deadlines.takeover + deadlines.takeoverAfterCont) {
-        throw await this.#failure(`the source completed, but the destination does not run: it is ${plainText(runState)}`);
+        throw await this.#failure(
+          `the source completed, but the destination does not run: it is ${plainText(runState)}`,
+        );
       }
       await sleep(SAMPLE_INTERVAL_MS / 5, undefined, { signal: this.#signal });
     }
@@ -264,7 +270,11 @@ class DemoRun {
       this.#report({ phase: 'cancelling' });
       return new DemoError('CANCELLED', await this.#cancel(), { cause: error });
     }
-    if (error instanceof GuestStuckError) return this.#failure(error.message, error);
+    if (error instanceof GuestStuckError) {
+      // A vCPU that cannot go on is explained on the stderr of its process.
+      const words = this.#pair.machine(this.#atStop === undefined ? 'source' : 'destination').lastWords();
+      return this.#failure(words === '' ? error.message : `${error.message}: ${words}`, error);
+    }
     if (error instanceof MachineError && this.#migrateAt !== undefined) {
       const destination = await this.#pair.record('destination');
       const where = destination === null ? 'gone too' : plainText(String(destination['runstate']));

@@ -40,11 +40,15 @@ export function ensureRuntimeDir(env: PathEnvironment = process.env, uid: number
     mkdirSync(path, { recursive: true, mode: 0o700 });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new RuntimeDirError(`the runtime folder ${path} cannot be created (${reason}): set GODWIT_HOME to a folder of yours`);
+    throw new RuntimeDirError(
+      `the runtime folder ${path} cannot be created (${reason}): set GODWIT_HOME to a folder of yours`,
+    );
   }
   const stat = lstatSync(path);
   if (!stat.isDirectory() || stat.uid !== uid) {
-    throw new RuntimeDirError(`${path} is not a folder of this user: remove it, or set GODWIT_HOME to a folder of yours`);
+    throw new RuntimeDirError(
+      `${path} is not a folder of this user: remove it, or set GODWIT_HOME to a folder of yours`,
+    );
   }
   if ((stat.mode & 0o777) !== 0o700) chmodSync(path, 0o700);
   return path;

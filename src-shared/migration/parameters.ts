@@ -232,7 +232,7 @@ export function applyParameters(
   context: { readonly zeroCopySend?: boolean } = {},
 ): ParameterOutcome {
   const given = Object.fromEntries(
-    Object.entries(change)
+    (Object.entries(change) as [string, unknown][])
       .filter(([, value]) => value !== undefined)
       .map(([name, value]) => [name, value ?? '']),
   );

@@ -99,8 +99,8 @@ TEST_CASE("a guest's serial output arrives while nobody reads it, without slowin
   Pipe pipe;
   REQUIRE(::fcntl(pipe.write_end.get(), F_SETPIPE_SZ, 4096) == 4096);
   Machine machine({.serial = std::move(pipe.write_end)});
-  // next: inc rbx; mov eax, ebx; out dx, al; dec rcx; jnz next; mov dx, 0x505; out dx, eax; hlt
-  machine.load({0x48, 0xff, 0xc3, 0x89, 0xd8, 0xee, 0x48, 0xff, 0xc9, 0x75, 0xf5, 0x66, 0xba, 0x05, 0x05, 0xef, 0xf4});
+  // next: inc rbx; mov eax, ebx; out dx, al; dec rcx; jnz next; mov dx, 0x505; out dx, eax; jmp $
+  machine.load({0x48, 0xff, 0xc3, 0x89, 0xd8, 0xee, 0x48, 0xff, 0xc9, 0x75, 0xf5, 0x66, 0xba, 0x05, 0x05, 0xef, 0xeb, 0xfe});
   constexpr std::uint64_t kTotal = 80'000;
   machine.prepare({.rcx = kTotal, .rdx = kSerialPort});
   machine.start();

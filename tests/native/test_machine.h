@@ -55,20 +55,23 @@ inline void write_page_tables(GuestMemory& memory) {
 /// General registers that a payload starts with.
 struct Registers {
   std::uint64_t rax = 0, rbx = 0, rcx = 0, rdx = 0, rsi = 0, rdi = 0, rsp = 0, rip = kCode;
+  /// 3: user mode with I/O privilege, which every KVM runs natively, and where HLT faults. 0: some KVMs emulate it.
+  std::uint8_t cpl = 3;
 };
 
-/// Puts a vCPU's state in long mode.
+/// Puts a vCPU's state in long mode with flat segments.
 inline void enter_long_mode(VcpuState& state, const Registers& registers) {
   kvm_segment code{};
   code.limit = 0xffffffff;
-  code.selector = 8;
+  code.selector = static_cast<std::uint16_t>(8 | registers.cpl);
   code.type = 11;
+  code.dpl = registers.cpl;
   code.present = 1;
   code.s = 1;
   code.l = 1;
   code.g = 1;
   kvm_segment data = code;
-  data.selector = 16;
+  data.selector = static_cast<std::uint16_t>(16 | registers.cpl);
   data.type = 3;
   data.l = 0;
   data.db = 1;
@@ -88,7 +91,7 @@ inline void enter_long_mode(VcpuState& state, const Registers& registers) {
   state.regs.rdi = registers.rdi;
   state.regs.rsp = registers.rsp;
   state.regs.rip = registers.rip;
-  state.regs.rflags = 2;
+  state.regs.rflags = registers.cpl == 0 ? 0x2 : 0x3002;  // IOPL 3
 }
 
 /// Blocks until the completion is called.

@@ -125,7 +125,7 @@ TEST_CASE("a string output instruction is finished element by element") {
   machine.load({0xf3, 0x6e, 0xf4});  // rep outsb; hlt
   constexpr std::uint64_t kLength = 20'000;
   for (std::uint64_t n = 0; n < kLength; ++n) machine.memory->data()[kData + n] = static_cast<std::uint8_t>(n * 7);
-  machine.prepare({.rcx = kLength, .rdx = kSerialPort, .rsi = kData});
+  machine.prepare({.rcx = kLength, .rdx = kSerialPort, .rsi = kData, .cpl = 0});
   for (int round = 0; round < 1000; ++round) {
     machine.start();
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
@@ -143,8 +143,8 @@ TEST_CASE("a string output instruction is finished element by element") {
 
 TEST_CASE("ports that nobody serves read as ones and swallow writes") {
   Machine machine;
-  // out dx, eax; in eax, dx; mov [rdi], eax; out 0x3f8 ; hlt
-  machine.load({0xef, 0xed, 0x89, 0x07, 0x66, 0xba, 0xf8, 0x03, 0xee, 0xf4});
+  // out dx, eax; in eax, dx; mov [rdi], eax; mov dx, 0x3f8; out dx, al; jmp $
+  machine.load({0xef, 0xed, 0x89, 0x07, 0x66, 0xba, 0xf8, 0x03, 0xee, 0xeb, 0xfe});
   machine.prepare({.rax = 0x1234, .rdx = 0x2e8, .rdi = kData});
   machine.start();
   REQUIRE(eventually([&] { return !machine.vm->serial_output().tail().empty(); }));
@@ -154,8 +154,8 @@ TEST_CASE("ports that nobody serves read as ones and swallow writes") {
 
 TEST_CASE("memory that nobody serves reads as ones and swallows writes") {
   Machine machine;
-  // mov [rsi], rbx; mov rax, [rsi]; mov [rdi], rax; out dx, al; hlt
-  machine.load({0x48, 0x89, 0x1e, 0x48, 0x8b, 0x06, 0x48, 0x89, 0x07, 0xee, 0xf4});
+  // mov [rsi], rbx; mov rax, [rsi]; mov [rdi], rax; out dx, al; jmp $
+  machine.load({0x48, 0x89, 0x1e, 0x48, 0x8b, 0x06, 0x48, 0x89, 0x07, 0xee, 0xeb, 0xfe});
   machine.prepare({.rbx = 5, .rdx = kSerialPort, .rsi = 0x10000000, .rdi = kData});
   machine.start();
   REQUIRE(eventually([&] { return !machine.vm->serial_output().tail().empty(); }));
@@ -166,7 +166,7 @@ TEST_CASE("memory that nobody serves reads as ones and swallows writes") {
 TEST_CASE("a halted vCPU stays halted over stop, start and a move") {
   Machine machine;
   machine.load({0xee, 0xf4, 0xee, 0xf4});  // out dx, al; hlt; out dx, al; hlt
-  machine.prepare({.rdx = kSerialPort});
+  machine.prepare({.rdx = kSerialPort, .cpl = 0});
   machine.start();
   const auto halted = [](Machine& m) {
     return eventually([&] {

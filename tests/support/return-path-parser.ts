@@ -2,7 +2,7 @@
 /** An incremental parser of the return path for tests: takes any chunking, answers whole messages. */
 import * as wire from '../../src-main/machine/engine/stream/wire.ts';
 import { StreamParseError } from './stream-parser.ts';
-import type { StreamUnit } from './stream-parser.ts';
+import type { ParsedUnits, StreamUnit } from './stream-parser.ts';
 
 const MESSAGE_NAMES: Readonly<Record<number, string>> = {
   [wire.RETURN_PATH_SHUT]: 'SHUT',
@@ -39,7 +39,7 @@ export class ReturnPathParser {
   }
 
   /** Takes the next bytes; answers the messages that they complete, as positions in `buffer`. */
-  push(chunk: Buffer): { readonly buffer: Buffer; readonly units: StreamUnit[] } {
+  push(chunk: Buffer): ParsedUnits {
     this.#consumed += this.#at;
     this.#buffer = Buffer.concat([this.rest, chunk]);
     this.#at = 0;
@@ -53,7 +53,7 @@ export class ReturnPathParser {
       units.push({ start, end, element, ends: element, bodyStart: start + HEADER_BYTES });
       this.#at = end;
     }
-    return { buffer: this.#buffer, units };
+    return { buffer: this.#buffer, units, error: this.#error };
   }
 
   #messageEnd(start: number): number | undefined {

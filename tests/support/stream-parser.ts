@@ -28,6 +28,14 @@ export interface StreamUnit {
   readonly page?: RamPage;
 }
 
+/** What one push() gave. */
+export interface ParsedUnits {
+  readonly buffer: Buffer;
+  readonly units: StreamUnit[];
+  /** What is wrong behind the last unit: nothing more will be parsed. */
+  readonly error: Error | undefined;
+}
+
 /** Bytes of the fields that are always there, before any subsection. */
 const SECTION_BYTES: Readonly<Record<string, number>> = {
   timer: 24,
@@ -61,8 +69,8 @@ const PAGE_MASK = wire.TARGET_PAGE_SIZE - 1;
 const FOOTER_BYTES = 5;
 const RAM_NAMES = ['START', 'PART', 'END'] as const;
 
-/** Thrown inside: the unit is not complete yet. */
-const incomplete = Symbol('incomplete');
+/** Thrown inside: the unit is not complete yet. One object, since it is thrown once a chunk. */
+const incomplete = new Error('incomplete');
 
 export class StreamParseError extends Error {
   override readonly name = 'StreamParseError';
@@ -96,7 +104,7 @@ export class MainStreamParser {
   }
 
   /** Takes the next bytes; answers the units that they complete, as positions in `buffer`. */
-  push(chunk: Buffer): { readonly buffer: Buffer; readonly units: StreamUnit[] } {
+  push(chunk: Buffer): ParsedUnits {
     this.#consumed += this.#at;
     this.#buffer = this.#at === this.#buffer.length ? chunk : Buffer.concat([this.rest, chunk]);
     this.#at = 0;
@@ -117,13 +125,14 @@ export class MainStreamParser {
         this.#error = reason;
       }
     }
-    return { buffer: this.#buffer, units };
+    return { buffer: this.#buffer, units, error: this.#error };
   }
 
   #unit(): Omit<StreamUnit, 'start' | 'end'> {
     switch (this.#state) {
       case 'header':
-        if (this.#u32() !== wire.FILE_MAGIC || this.#u32() !== wire.FILE_VERSION) this.#fail('not a stream of version 3');
+        if (this.#u32() !== wire.FILE_MAGIC || this.#u32() !== wire.FILE_VERSION)
+          this.#fail('not a stream of version 3');
         this.#state = 'configuration';
         return { element: 'header' };
       case 'configuration':
@@ -144,7 +153,8 @@ export class MainStreamParser {
       this.#skip(4);
       if (name === 'configuration/uuid') this.#skip(16);
       else if (name === 'configuration/target-page-bits') this.#skip(4);
-      else if (name === 'configuration/capabilities') for (let left = this.#u32(); left > 0; left -= 1) this.#countedString();
+      else if (name === 'configuration/capabilities')
+        for (let left = this.#u32(); left > 0; left -= 1) this.#countedString();
       else this.#fail(`unknown configuration subsection ${name}`);
     }
     this.#state = 'elements';
@@ -239,7 +249,7 @@ export class MainStreamParser {
   }
 
   #blockList(total: number): Omit<StreamUnit, 'start' | 'end'> {
-    for (let left = total; left > 0; ) {
+    for (let left = total; left > 0;) {
       this.#countedString();
       left -= this.#u32() * 2 ** 32 + this.#u32();
     }

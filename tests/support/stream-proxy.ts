@@ -175,15 +175,20 @@ class Link implements ProxyConnection {
     return Math.min(length, Math.max(0, cutAt.byte - passed));
   }
 
-  async #pass(direction: Direction, parser: MainStreamParser | ReturnPathParser, chunk: Buffer, to: Socket): Promise<void> {
+  async #pass(
+    direction: Direction,
+    parser: MainStreamParser | ReturnPathParser,
+    chunk: Buffer,
+    to: Socket,
+  ): Promise<void> {
     if (parser.error !== undefined) {
       await write(to, chunk);
       return;
     }
-    const { buffer, units } = parser.push(chunk);
+    const { buffer, units, error } = parser.push(chunk);
     await this.#passUnits(direction, parser.offset, buffer, units, to);
-    if (parser.error !== undefined && !this.cut) {
-      this.parseError = parser.error;
+    if (error !== undefined && !this.cut) {
+      this.parseError = error;
       await write(to, parser.rest);
     }
   }
@@ -201,7 +206,8 @@ class Link implements ProxyConnection {
         if (this.cut || this.#cutsHere(unit.element, occurrence, 'before')) return;
         this.elements.push(unit.element);
       }
-      const replaced = this.#options.transform && direction === 'forward' ? this.#transformer.apply(buffer, unit) : undefined;
+      const replaced =
+        this.#options.transform && direction === 'forward' ? this.#transformer.apply(buffer, unit) : undefined;
       if (replaced !== undefined) {
         await flush(unit.start);
         await write(to, replaced);

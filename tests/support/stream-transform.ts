@@ -61,6 +61,8 @@ const flagsOf = (record: Buffer): number =>
 function ramRecord(page: RamPage, flags: number, named: boolean, body: Buffer): Buffer {
   const header = Buffer.alloc(8);
   header.writeBigUInt64BE(BigInt(page.offset) | BigInt(named ? flags : flags | wire.RAM_FLAG_CONTINUE));
-  const name = named ? Buffer.concat([Buffer.from([page.block.length]), Buffer.from(page.block, 'latin1')]) : Buffer.alloc(0);
+  const name = named
+    ? Buffer.concat([Buffer.from([page.block.length]), Buffer.from(page.block, 'latin1')])
+    : Buffer.alloc(0);
   return Buffer.concat([header, name, body]);
 }

@@ -14,13 +14,7 @@ import {
 } from '../../../src-shared/machine-settings.ts';
 import { formatSizeExactly, parseSize } from '../../../src-shared/sizes.ts';
 import { UsageError } from '../../../src-shared/usage-error.ts';
-import type {
-  DemoGuestOptions,
-  IncomingOption,
-  LoadedFile,
-  MachineOptions,
-  SerialTarget,
-} from './machine-options.ts';
+import type { DemoGuestOptions, IncomingOption, LoadedFile, MachineOptions, SerialTarget } from './machine-options.ts';
 
 const MIB = 1024 ** 2;
 /** sun_path of a unix socket holds 108 bytes with its final NUL. */
@@ -112,7 +106,7 @@ function checkCombination(texts: MachineOptionTexts, options: MachineOptions): v
     throw new UsageError('--guest and --incoming exclude each other: the guest arrives with the migration');
   }
   if (!options.guest && options.load.length === 0 && !options.incoming && !options.paused) {
-    throw new UsageError('nothing to run: give --guest demo, --load FILE@ADDR, --incoming defer or --paused');
+    throw new UsageError('nothing to run: give --guest demo, --incoming defer or --paused');
   }
 }
 

@@ -5,6 +5,7 @@ import { MigrationError } from '../engine/errors.ts';
 import { native, type GuestMemory, type MemorySlot, type VirtualMachine } from '../native/index.ts';
 import { buildCpuid } from './cpu/cpuid.ts';
 import type { CpuModelName } from './cpu/cpu-models.ts';
+import { cpuTraits } from './cpu/vcpu-state.ts';
 import { cpuAndSerialDevices, globalStateDevice, timerDevice } from './devices.ts';
 import { startDemoGuest, type DemoGuestSettings } from './guest/start-demo-guest.ts';
 import { paceIntervalNs } from './guest/pace.ts';
@@ -78,7 +79,12 @@ function createNone(settings: MachineSettings, memory: GuestMemory): Machine {
 
 async function createMicrovm(settings: MachineSettings, memory: GuestMemory): Promise<Machine> {
   const slots = memorySlots(settings.memoryBytes);
-  const cpuid = buildCpuid(settings.cpu, native.supportedCpuid());
+  const hostCpuid = native.supportedCpuid();
+  const lastSlot = slots[slots.length - 1];
+  const cpuid = buildCpuid(settings.cpu, hostCpuid, {
+    vcpus: settings.cpus,
+    memoryBytes: lastSlot === undefined ? 0 : lastSlot.guestAddress + lastSlot.sizeBytes,
+  });
   // The machine exists only after its vCPUs do; a vCPU cannot crash before it is started.
   const created: { machine?: Machine } = {};
   const vm = new native.VirtualMachine({
@@ -95,7 +101,7 @@ async function createMicrovm(settings: MachineSettings, memory: GuestMemory): Pr
     },
   });
   try {
-    const vcpus = new VcpuSet(vm, cpuid);
+    const vcpus = new VcpuSet(vm, cpuid, cpuTraits(hostCpuid, cpuid.entries));
     const parts = commonParts(settings, memory, slots, vm);
     const machine = new Machine({
       ...parts,

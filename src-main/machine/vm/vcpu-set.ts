@@ -3,8 +3,8 @@
 import { plainText } from '../../../src-shared/plain-text.ts';
 import { MigrationError } from '../engine/errors.ts';
 import type { SerialState, VcpuHeartbeats, VcpuState, VirtualMachine } from '../native/index.ts';
-import type { BuiltCpu } from './cpu/cpu-models.ts';
-import { checkStateAgainstModel } from './cpu/cpu-models.ts';
+import type { BuiltCpuid } from './cpu/cpuid.ts';
+import { checkStateAgainstModel } from './cpu/state-check.ts';
 import { migratedMsrs, sectionsToVcpu, vcpuToSections, type CpuTraits } from './cpu/vcpu-state.ts';
 import type { CpuCommonState } from './sections/cpu-common.ts';
 import type { CpuState } from './sections/cpu.ts';
@@ -17,12 +17,12 @@ interface VcpuSlot {
 
 export class VcpuSet {
   readonly #vm: VirtualMachine;
-  readonly #model: BuiltCpu;
+  readonly #model: BuiltCpuid;
   readonly #traits: CpuTraits;
   readonly #msrs: readonly number[];
   readonly #slots: VcpuSlot[];
 
-  constructor(vm: VirtualMachine, model: BuiltCpu, traits: CpuTraits) {
+  constructor(vm: VirtualMachine, model: BuiltCpuid, traits: CpuTraits) {
     this.#vm = vm;
     this.#model = model;
     this.#traits = traits;

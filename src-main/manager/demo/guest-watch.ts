@@ -99,10 +99,14 @@ export class GuestWatch {
       }
       const silent = silentVcpu(look.beats);
       if (silent !== undefined) {
-        throw new GuestStuckError(`vCPU ${String(silent)} has been silent for ${seconds(SILENCE_MS)}, waiting for ${limits.goal}`);
+        throw new GuestStuckError(
+          `vCPU ${String(silent)} has been silent for ${seconds(SILENCE_MS)}, waiting for ${limits.goal}`,
+        );
       }
       if (performance.now() - began > limits.deadlineMs) {
-        throw new GuestStuckError(`no sign of ${limits.goal} after ${seconds(limits.deadlineMs)}: the guest is stuck or far too slow`);
+        throw new GuestStuckError(
+          `no sign of ${limits.goal} after ${seconds(limits.deadlineMs)}: the guest is stuck or far too slow`,
+        );
       }
       await sleep(SAMPLE_INTERVAL_MS, undefined, { signal: limits.signal });
     }

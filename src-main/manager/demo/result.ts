@@ -71,7 +71,12 @@ function completionProblems(facts: DemoFacts): string[] {
 export function timeline(events: readonly SidedEvent[], migrateAt: number): DemoEvent[] {
   return [...events]
     .sort((a, b) => a.at - b.at)
-    .map(({ side, name, data, at }) => ({ side, name, data: plainNumbers(data), t: Math.round((at - migrateAt) * 1000) / 1000 }));
+    .map(({ side, name, data, at }) => ({
+      side,
+      name,
+      data: plainNumbers(data),
+      t: Math.round((at - migrateAt) * 1000) / 1000,
+    }));
 }
 
 /** A copy that JSON can hold: bigints become numbers where that is exact, else text. */

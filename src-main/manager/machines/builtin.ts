@@ -71,6 +71,8 @@ export interface MachineProcess {
   readonly ready: Promise<void>;
   /** Resolves when the process has ended. Never rejects. */
   readonly exited: Promise<MachineExit>;
+  /** The newest sentence on its stderr so far; empty if there was none. */
+  lastWords(): string;
   /** Answers whether the process was still there. */
   kill(signal: NodeJS.Signals): boolean;
   /** Ends the process if it still runs, waits for that, and removes its folder. May be called again. */
@@ -139,8 +141,9 @@ export function spawnMachine(options: MachineSpawnOptions): MachineProcess {
   child.stdio[3]?.on('error', () => undefined); // the machine went away: `exited` tells
   const entry = { child, folder };
   undisposed.add(entry);
-  const exited = watchExit(child);
-  const ready = watchReady(child, exited, options.name);
+  const stderr = collectStderr(child);
+  const exited = watchExit(child, stderr);
+  const ready = watchReady(child, exited, options);
   ready.catch(() => undefined); // whoever waits for it hears of it; nobody has to
   return {
     name: options.name,
@@ -149,6 +152,7 @@ export function spawnMachine(options: MachineSpawnOptions): MachineProcess {
     folder,
     ready,
     exited,
+    lastWords: () => lastWordsOf(stderr()),
     kill: (signal) => child.kill(signal),
     dispose: async () => {
       await disposeMachine(child, exited, folder);
@@ -157,17 +161,22 @@ export function spawnMachine(options: MachineSpawnOptions): MachineProcess {
   };
 }
 
-function watchExit(child: ChildProcess): Promise<MachineExit> {
+/** Answers a function that gives the end of what the machine has written on stderr. */
+function collectStderr(child: ChildProcess): () => string {
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-MAX_STDERR_BYTES);
   });
+  return () => stderr;
+}
+
+function watchExit(child: ChildProcess, stderr: () => string): Promise<MachineExit> {
   return new Promise((resolve) => {
     child.once('error', (error) => {
       resolve({ code: null, signal: null, lastWords: `cannot start ${process.execPath}: ${error.message}` });
     });
     child.once('close', (code, signal) => {
-      resolve({ code, signal, lastWords: lastWordsOf(stderr) });
+      resolve({ code, signal, lastWords: lastWordsOf(stderr()) });
     });
   });
 }
@@ -185,14 +194,15 @@ export function describeExit(exit: MachineExit): string {
   return exit.signal === null ? `exit code ${String(exit.code)}` : `killed by ${exit.signal}`;
 }
 
-function watchReady(child: ChildProcess, exited: Promise<MachineExit>, name: string): Promise<void> {
+function watchReady(child: ChildProcess, exited: Promise<MachineExit>, options: MachineSpawnOptions): Promise<void> {
+  const deadlineMs = deadlines.machineReady + (options.memoryBytes / 1024 ** 3) * deadlines.machineReadyPerGiB;
   return new Promise((resolve, reject) => {
     const fail = (reason: string): void => {
-      reject(new MachineError(`machine ${name} did not start: ${reason}`));
+      reject(new MachineError(`machine ${options.name} did not start: ${reason}`));
     };
     const timer = setTimeout(() => {
-      fail(`not ready after ${String(deadlines.machineReady / 1000)} s; is the box overloaded?`);
-    }, deadlines.machineReady);
+      fail(`not ready after ${(deadlineMs / 1000).toFixed(0)} s; is the box overloaded?`);
+    }, deadlineMs);
     let text = '';
     const onData = (piece: string): void => {
       text += piece;

@@ -48,7 +48,14 @@ export const migrateReply = z.object({
   'expected-downtime': count.optional(),
   'blocked-reasons': z.array(z.string()).optional(),
   'socket-address': z
-    .array(z.looseObject({ type: z.string(), host: z.string().optional(), port: z.string().optional(), path: z.string().optional() }))
+    .array(
+      z.looseObject({
+        type: z.string(),
+        host: z.string().optional(),
+        port: z.string().optional(),
+        path: z.string().optional(),
+      }),
+    )
     .optional(),
   ram: ram.optional(),
 });

@@ -14,7 +14,15 @@ export interface SystemCheck {
 }
 
 /** Without these a vCPU's state cannot be moved, or the vCPU cannot be stopped promptly. */
-const NEEDED_CAPABILITIES = ['USER_MEMORY', 'IMMEDIATE_EXIT', 'XSAVE', 'XCRS', 'VCPU_EVENTS', 'DEBUGREGS'] as const;
+const NEEDED_CAPABILITIES = [
+  'USER_MEMORY',
+  'IMMEDIATE_EXIT',
+  'XSAVE',
+  'XCRS',
+  'VCPU_EVENTS',
+  'DEBUGREGS',
+  'EXT_CPUID',
+] as const;
 /** Two machines of the demo's default size, and room to work. */
 const DEMO_MEMORY_BYTES = 768 * 1024 ** 2;
 /** Zero-copy sending pins what is under way. */
@@ -103,9 +111,13 @@ function dirtyTrackingCheck({ probe }: SystemFacts): SystemCheck {
   const { capabilities } = probe.kvm;
   const manual = (capability(capabilities, 'MANUAL_DIRTY_LOG_PROTECT2') ?? 0) > 0;
   const ring =
-    (capability(capabilities, 'DIRTY_LOG_RING') ?? 0) > 0 || (capability(capabilities, 'DIRTY_LOG_RING_ACQ_REL') ?? 0) > 0;
+    (capability(capabilities, 'DIRTY_LOG_RING') ?? 0) > 0 ||
+    (capability(capabilities, 'DIRTY_LOG_RING_ACQ_REL') ?? 0) > 0;
   if (manual) {
-    return named('dirty-tracking', title, { status: 'ok', summary: `dirty log with manual protect${ring ? ', dirty ring' : ''}` });
+    return named('dirty-tracking', title, {
+      status: 'ok',
+      summary: `dirty log with manual protect${ring ? ', dirty ring' : ''}`,
+    });
   }
   return named('dirty-tracking', title, {
     status: 'warn',
@@ -141,9 +153,13 @@ function userfaultfdCheck(facts: SystemFacts): SystemCheck {
   const title = 'userfaultfd';
   const { probe } = facts;
   if (!('error' in probe) && probe.userfaultfd !== null) {
-    return named('userfaultfd', title, { status: 'ok', summary: `through the ${probe.userfaultfd.through === 'device' ? 'device' : 'system call'}` });
+    return named('userfaultfd', title, {
+      status: 'ok',
+      summary: `through the ${probe.userfaultfd.through === 'device' ? 'device' : 'system call'}`,
+    });
   }
-  if ('error' in probe) return named('userfaultfd', title, { status: 'warn', summary: 'not probed (see Native addon)' });
+  if ('error' in probe)
+    return named('userfaultfd', title, { status: 'warn', summary: 'not probed (see Native addon)' });
   const reason = probe.userfaultfdError ?? 'not available';
   const remedy =
     facts.userfaultfdDevice === 'denied'
@@ -186,8 +202,10 @@ function shmemCheck({ shmemHugePages }: SystemFacts): SystemCheck {
 function lockedMemoryCheck({ lockedMemoryBytes, isRoot }: SystemFacts): SystemCheck {
   const title = 'Locked memory';
   if (isRoot) return named('memlock', title, { status: 'ok', summary: 'no limit for root' });
-  if (lockedMemoryBytes === undefined) return named('memlock', title, { status: 'warn', summary: 'the limit is not known' });
-  if (lockedMemoryBytes === Number.POSITIVE_INFINITY) return named('memlock', title, { status: 'ok', summary: 'no limit' });
+  if (lockedMemoryBytes === undefined)
+    return named('memlock', title, { status: 'warn', summary: 'the limit is not known' });
+  if (lockedMemoryBytes === Number.POSITIVE_INFINITY)
+    return named('memlock', title, { status: 'ok', summary: 'no limit' });
   const summary = `at most ${formatBytes(lockedMemoryBytes)}`;
   if (lockedMemoryBytes >= USEFUL_LOCKED_BYTES) return named('memlock', title, { status: 'ok', summary });
   return named('memlock', title, {

@@ -20,7 +20,11 @@ export class DemoDisplay {
   #at = Number.NEGATIVE_INFINITY;
 
   /** `now`: monotonic milliseconds. */
-  constructor(out: TextSink, style: { readonly redraw: boolean; readonly color: boolean }, now = () => performance.now()) {
+  constructor(
+    out: TextSink,
+    style: { readonly redraw: boolean; readonly color: boolean },
+    now = () => performance.now(),
+  ) {
     this.#out = out;
     this.#redraw = style.redraw;
     this.#color = style.color;
@@ -39,7 +43,8 @@ export class DemoDisplay {
       return;
     }
     // The last column stays free: writing into it moves some terminals to the next line.
-    const columns = Math.max(20, (this.#out.columns ?? DEFAULT_COLUMNS) - 1);
+    const { columns: wide = 0 } = this.#out; // 0 where the terminal does not know
+    const columns = Math.max(20, (wide > 0 ? wide : DEFAULT_COLUMNS) - 1);
     const lines = progressLines(progress, { columns, color: this.#color, bars: true });
     this.clear();
     this.#out.write(lines.map((line) => `${line}\n`).join(''));

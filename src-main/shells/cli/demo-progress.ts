@@ -38,9 +38,11 @@ function plainLines(progress: DemoProgress, bars: boolean): string[] {
     case 'verifying':
       return [
         `Moved. Process ${String(progress.sourcePid)} is dead, and the guest checks itself`,
-        `sweep ${String(progress.sweeps)} of ${String(progress.sweepsNeeded)} · ` +
-          `pass over all memory ${String(progress.staticPasses)} of ${String(progress.staticPassesNeeded)} · ` +
+        [
+          `sweep ${outOf(progress.sweeps, progress.sweepsNeeded)}`,
+          `pass over all memory ${outOf(progress.staticPasses, progress.staticPassesNeeded)}`,
           guestRate(progress.generationRate),
+        ].join(' · '),
       ];
     case 'cancelling':
       return ['Cancelling'];
@@ -92,6 +94,10 @@ function meter(sample: MigrationSample, bars: boolean): string {
   return barred(distance / end, `distance to switchover: ${distance.toFixed(1)} × what fits into ${limit}`);
 }
 
+/** What goes beyond the need is not told: it only waits for the other check. */
+const outOf = (done: number, needed: number): string => `${String(Math.min(done, needed))} of ${String(needed)}`;
+
 const guestRate = (rate: number): string => `guest ${formatCount(rate)} generations/s`;
 
-const cut = (line: string, columns: number): string => (line.length > columns ? `${line.slice(0, columns - 1)}…` : line);
+const cut = (line: string, columns: number): string =>
+  line.length > columns ? `${line.slice(0, columns - 1)}…` : line;

@@ -18,7 +18,11 @@ export function introduction(options: DemoOptions, color: boolean): string {
 
 /** The report of a verified run. */
 export function summary(result: DemoResult, options: DemoOptions, color: boolean): string {
-  const { guest, source, destination, pids } = { ...result, source: result.source ?? {}, destination: result.destination ?? {} };
+  const { guest, source, destination, pids } = {
+    ...result,
+    source: result.source ?? {},
+    destination: result.destination ?? {},
+  };
   const ram = fields(source['ram']);
   const transferred = number(ram['transferred']);
   const totalMs = number(source['total-time']);
@@ -30,7 +34,10 @@ export function summary(result: DemoResult, options: DemoOptions, color: boolean
     ['moved', `${formatBytes(transferred)} for ${formatBytes(options.memoryBytes)} of memory`],
     ['throughput', totalMs > 0 ? `${formatBytes((transferred * 1000) / totalMs)}/s` : 'too short to tell'],
     ['guest meanwhile', `${formatCount(guest.generationAtStop - guest.generationBefore)} generations`],
-    ['guest since', `${formatCount(guest.generationAfter - guest.generationAtStop)} generations, ${plainText(String(destination['runstate']))}`],
+    [
+      'guest since',
+      `${formatCount(guest.generationAfter - guest.generationAtStop)} generations, ${plainText(String(destination['runstate']))}`,
+    ],
   ];
   const verdict =
     `Continuity verified: no corruption, generations strictly continuing, ` +

@@ -32,6 +32,8 @@ export function doctorText(checks: readonly SystemCheck[], color: boolean): stri
   });
   const failed = checks.filter((check) => check.status === 'fail').length;
   const verdict =
-    failed === 0 ? 'This box can run godwit demo.' : `This box cannot run godwit demo yet: ${String(failed)} to repair.`;
+    failed === 0
+      ? 'This box can run godwit demo.'
+      : `This box cannot run godwit demo yet: ${String(failed)} to repair.`;
   return `${[...lines, '', verdict].join('\n')}\n`;
 }

@@ -9,12 +9,15 @@ export function paint(text: string, style: keyof typeof SGR, color: boolean): st
 
 /** A whole number with thousands separated: `20,000`. */
 export function formatCount(value: number): string {
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, ',');
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** Milliseconds for a reader: `48 ms`, `1.24 s`, `2 min 05 s`. */
 export function formatDuration(milliseconds: number): string {
-  if (milliseconds < 999.5) return `${milliseconds < 9.95 ? milliseconds.toFixed(1).replace(/\.0$/, '') : milliseconds.toFixed(0)} ms`;
+  if (milliseconds < 999.5)
+    return `${milliseconds < 9.95 ? milliseconds.toFixed(1).replace(/\.0$/, '') : milliseconds.toFixed(0)} ms`;
   const seconds = milliseconds / 1000;
   if (seconds < 59.95) return `${seconds.toFixed(seconds < 9.995 ? 2 : 1)} s`;
   const whole = Math.round(seconds);

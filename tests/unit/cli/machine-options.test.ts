@@ -41,7 +41,16 @@ describe('machine options', () => {
     const argv = [
       ...['--qmp', 'unix:/run/a.sock', '--qmp', 'unix:/run/b.sock', '--name', 'db1', '--machine', 'microvm'],
       ...['--memory', '64M', '--cpus', '16', '--cpu', 'host', '--load', 'a@b@0x100000', '--load', 'c@2M'],
-      ...['--serial', 'file:/tmp/s', '--paused', '--huge-pages', '2M', '--only-migratable', '--dirty-ring-size', '4096'],
+      ...[
+        '--serial',
+        'file:/tmp/s',
+        '--paused',
+        '--huge-pages',
+        '2M',
+        '--only-migratable',
+        '--dirty-ring-size',
+        '4096',
+      ],
       ...['--uuid', '12345678-ABCD-ef01-2345-6789abcdef01'],
     ];
     expect(parse(argv)).toMatchObject({
@@ -105,12 +114,15 @@ describe('machine options', () => {
     [[...QMP, '--incoming', 'later'], '--incoming "later" is not understood: use defer, tcp:HOST:PORT or unix:PATH'],
     [[...QMP, '--serial', 'tty'], '--serial "tty" is not understood: use file:PATH or stdio'],
     [[...QMP, '--huge-pages', '1G'], '--huge-pages "1G" is not supported: use 2M'],
-    [[...QMP, '--memory', '3M', '--huge-pages', '2M'], '--huge-pages 2M needs memory in multiples of 2M: change --memory'],
+    [
+      [...QMP, '--memory', '3M', '--huge-pages', '2M'],
+      '--huge-pages 2M needs memory in multiples of 2M: change --memory',
+    ],
     [[...QMP, '--uuid', '1'], '--uuid "1" is not a UUID: make one with uuidgen'],
     [[...QMP, '--dirty-ring-size', '3000'], '--dirty-ring-size "3000" is not a power of two: use 1024, 2048, … 65536'],
     [[...QMP, '--dirty-ring-size', '64'], '--dirty-ring-size "64" is not a whole number from 1024 to 65536'],
     [[...QMP, '--name', 'a\u001b[2J'], '--name must have 1 to 255 printable characters'],
-    [[...QMP], 'nothing to run: give --guest demo, --load FILE@ADDR, --incoming defer or --paused'],
+    [[...QMP], 'nothing to run: give --guest demo, --incoming defer or --paused'],
     [
       [...QMP, '--guest', 'demo', '--incoming', 'defer'],
       '--guest and --incoming exclude each other: the guest arrives with the migration',
@@ -131,7 +143,9 @@ describe('machine options', () => {
   });
 
   test('refuse a socket path that the kernel cannot hold', () => {
-    expect(() => parse(['--qmp', `unix:/${'x'.repeat(107)}`])).toThrow('the path of a unix socket has at most 107 bytes');
+    expect(() => parse(['--qmp', `unix:/${'x'.repeat(107)}`])).toThrow(
+      'the path of a unix socket has at most 107 bytes',
+    );
   });
 });
 

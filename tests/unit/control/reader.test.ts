@@ -130,7 +130,7 @@ describe('the caps of the JSON reader', () => {
   it('counts all tokens of a message', () => {
     const limits = { maxBytes: 100, maxDepth: 64, maxTokens: 5 };
     expect(read('[1,2]', limits)).toEqual(['[1, 2]']);
-    expect(read('[1,2,3]\n7 ', limits)).toEqual(['JSON token count limit exceeded', '3', 'expecting value', '7']);
+    expect(read('[1,2,3]\n7 ', limits)).toEqual(['JSON token count limit exceeded', 'expecting value', '7']);
     expect(read(`['${'x'.repeat(60)}','${'y'.repeat(60)}']`, limits)[0]).toBe('JSON token size limit exceeded');
   });
 
@@ -232,7 +232,7 @@ function randomValue(random: Random, depth: number, wide = true): null | boolean
 
 /** Changes, drops, doubles or inserts a few bytes. */
 function mutate(text: string, random: Random): string {
-  const bytes = [...text];
+  const bytes = Array.from(text);
   for (let changes = random(4); changes > 0; changes--) {
     const at = random(bytes.length + 1);
     const byte = random(3) === 0 ? String.fromCharCode(random(256)) : ('{}[]:,\'"\\@-0e\n\xff'[random(15)] ?? ' ');

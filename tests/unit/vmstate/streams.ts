@@ -6,6 +6,7 @@ export const STREAMS = [
   'qemu7-kvm-virtio-legacy',
   'qemu7-kvm-virtio-modern',
   'qemu7-tcg-smp2-acpi',
+  'qemu7-tcg-subsections',
   'qemu10-kvm-base',
   'linux-running-smp2-legacy-noram',
   'linux-running-smp2-modern-noram',

@@ -103,7 +103,7 @@ type FieldState<F> =
           ? { [P in K]: V[] }
           : F extends InlineField<infer V>
             ? V
-            : unknown;
+            : never;
 
 type SubsectionState<U> = U extends Subsection<infer S> ? S : unknown;
 

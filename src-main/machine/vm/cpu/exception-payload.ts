@@ -13,7 +13,8 @@ const DR6_RESERVED = 1n << 12n;
 export function deliverPayload(cpu: CpuState, exception: number, payload: bigint): void {
   if (exception === PAGE_FAULT) cpu.cr2 = payload;
   if (exception !== DEBUG_EXCEPTION) return;
-  const dr6 = ((((cpu.dr[6] ?? 0n) & ~DR6_TRAP_BITS) | DR6_ACTIVE_LOW | payload) ^ (payload & DR6_ACTIVE_LOW)) & ~DR6_RESERVED;
+  const dr6 =
+    ((((cpu.dr[6] ?? 0n) & ~DR6_TRAP_BITS) | DR6_ACTIVE_LOW | payload) ^ (payload & DR6_ACTIVE_LOW)) & ~DR6_RESERVED;
   cpu.dr[4] = dr6;
   cpu.dr[6] = dr6;
 }

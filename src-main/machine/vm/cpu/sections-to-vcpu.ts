@@ -24,7 +24,7 @@ import { buildRegs } from './kvm-regs.ts';
 import { buildSregs, parseSregs } from './kvm-sregs.ts';
 import { buildXcrs } from './kvm-xcrs.ts';
 import { buildXsave } from './kvm-xsave.ts';
-import { sectionToMsrs } from './msr-table.ts';
+import { sectionToMsrs } from './msrs.ts';
 import { trimmedMasks } from './mtrr-masks.ts';
 import { sectionToSegment, sectionToTable } from './segment-flags.ts';
 import {

@@ -16,7 +16,7 @@ import { parseSregs } from './kvm-sregs.ts';
 import type { SpecialRegisters } from './kvm-sregs.ts';
 import { parseXcr0 } from './kvm-xcrs.ts';
 import { parseXsave } from './kvm-xsave.ts';
-import { msrsToSection } from './msr-table.ts';
+import { msrsToSection } from './msrs.ts';
 import { fillMasks } from './mtrr-masks.ts';
 import { segmentToSection, tableToSection } from './segment-flags.ts';
 import { XSTATE_CARRIED, XSTATE_NAMES } from './xsave-layout.ts';

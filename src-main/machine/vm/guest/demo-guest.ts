@@ -65,8 +65,9 @@ export interface DemoGuestPlan {
     readonly stacks: readonly number[];
     readonly vcpus: readonly VcpuStart[];
   };
-  /** Time between two batches of one vCPU. */
+  /** Time between two batches of one vCPU, nanoseconds. */
   readonly paceIntervalNs: number;
+  /** Of one vCPU. */
   readonly batchesPerSecond: number;
   /** Pages below this one belong to the guest itself. */
   readonly ownPages: OwnPages;
@@ -96,6 +97,8 @@ export class DemoGuestError extends Error {
 }
 
 const MIB = 2 ** 20;
+/** More batches at high rates: a vCPU that cannot keep up must still show its heartbeats. */
+const MAX_PAGES_PER_BATCH = 500;
 const TICKS_PER_SECOND = 10;
 /** The check pass costs about 0.5 µs a page: this rate is a quarter of a core. */
 const MAX_CHECKS_PER_SECOND = 500_000;
@@ -105,7 +108,7 @@ const SHORTEST_PASS_SECONDS = 1;
 const LONGEST_PASS_SECONDS = 4;
 /** Up to this rate a visit can afford to check the whole page. */
 const FULL_FILLER_RATE = 100_000;
-const MAX_RATE = 100_000_000;
+const MAX_RATE = 10_000_000;
 
 export function planDemoGuest(request: DemoGuestRequest): DemoGuestPlan {
   validate(request);

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The guest's fixed pages: trap page, code, page tables and the parameter page that holds the others' checksums. */
+/**
+ * The guest's fixed pages: trap page, code, descriptors, page tables, and the parameter page that holds the others'
+ * checksums.
+ */
+import { buildDescriptorPage, markTaskStatesBusy } from './descriptor-page.ts';
 import {
   CODE_ADDRESS,
   CODE_PAGES,
+  DESCRIPTOR_ADDRESS,
   FIRST_DIRECTORY_PAGE,
   MAGIC,
   PAGE_SIZE,
@@ -52,8 +57,8 @@ export interface GuestParameters {
   readonly staticParts: readonly PageRange[];
 }
 
-/** int3: a jump into the void faults at once instead of running zeros. */
-const TRAP = 0xcc;
+/** An opcode that 64-bit mode does not have: a jump into the void faults at once instead of running zeros. */
+const TRAP = 0x06;
 
 /** present, writable, user, accessed, dirty: preset so that no walk ever has to write to the tables. */
 const TABLE_ENTRY = 0x67n;
@@ -66,17 +71,25 @@ export function buildFixedPages(own: OwnPages, code: Uint8Array, parameters: Gue
   pages.fill(TRAP, 0, PAGE_SIZE);
   pages.fill(TRAP, CODE_ADDRESS, CODE_ADDRESS + CODE_PAGES * PAGE_SIZE);
   pages.set(code, CODE_ADDRESS);
+  pages.set(buildDescriptorPage(own, parameters.slices.length), DESCRIPTOR_ADDRESS);
   const view = new DataView(pages.buffer);
   writePageTables(view, own);
   writeParameters(view, own, parameters);
+  writeChecksums(view, own, parameters.slices.length);
+  return pages;
+}
+
+/** Checksums of the fixed pages as they are once every vCPU has loaded its task register. */
+function writeChecksums(running: DataView, own: OwnPages, vcpus: number): void {
+  const view = new DataView(running.buffer.slice(0));
+  markTaskStatesBusy(view, DESCRIPTOR_ADDRESS, vcpus);
   for (let page = 0; page < own.fixed; page += 1) {
     if (page * PAGE_SIZE === PARAMETER_ADDRESS) continue;
     const sum = checksumWords(view, page * PAGE_SIZE, PAGE_SIZE);
-    view.setBigUint64(PARAMETER_ADDRESS + PARAM_CHECKSUMS + page * 8, sum, true);
+    running.setBigUint64(PARAMETER_ADDRESS + PARAM_CHECKSUMS + page * 8, sum, true);
   }
-  const ownSum = checksumWords(view, PARAMETER_ADDRESS, PARAM_OWN_CHECKSUM);
-  view.setBigUint64(PARAMETER_ADDRESS + PARAM_OWN_CHECKSUM, ownSum, true);
-  return pages;
+  const ownSum = checksumWords(running, PARAMETER_ADDRESS, PARAM_OWN_CHECKSUM);
+  running.setBigUint64(PARAMETER_ADDRESS + PARAM_OWN_CHECKSUM, ownSum, true);
 }
 
 /** Identity map of `own.directories` GiB with 2 MiB pages. */

@@ -8,6 +8,9 @@ export const PAGE_SIZE = 4096;
 export const PARAMETER_ADDRESS = 0x1000;
 export const CODE_ADDRESS = 0x2000;
 export const CODE_PAGES = 3;
+/** Where the gate of the service trap leads. */
+export const SERVICE_ADDRESS = 0x2010;
+export const DESCRIPTOR_ADDRESS = 0x5000;
 
 /** RAM from this block page on is mapped from 4 GiB on: the last GiB below 4 GiB belongs to devices. */
 export const HOLE_FIRST_PAGE = 0xc0000;
@@ -15,6 +18,22 @@ export const HOLE_PAGES = 0x40000;
 
 export const SERIAL_PORT = 0x3f8;
 export const PACE_PORT = 0x505;
+
+/** Offsets in the descriptor page: IDT, GDT, one TSS per vCPU, and the I/O bitmap that all of them end in. */
+export const IDT_OFFSET = 0x000;
+export const IDT_LIMIT = 63; // vectors 0 to 3; only the service trap has a gate
+export const SERVICE_VECTOR = 3; // int3
+export const GDT_OFFSET = 0x040;
+export const GDT_LIMIT = 295;
+export const SELECTOR_KERNEL_CODE = 0x08;
+export const SELECTOR_KERNEL_DATA = 0x10;
+export const SELECTOR_USER_DATA = 0x1b;
+export const SELECTOR_USER_CODE = 0x23;
+export const SELECTOR_FIRST_TSS = 0x28; // + vCPU * 16
+export const TSS_OFFSET = 0x180; // + vCPU * TSS_SIZE
+export const TSS_SIZE = 104;
+export const IO_BITMAP_OFFSET = 0x800;
+export const IO_BITMAP_BYTES = 163; // ports 0 to 50fh and the byte of ones that must end it
 
 /** Offsets in the parameter page (little endian, written by the loader, never changed). */
 export const PARAM_MAGIC = 0x000; // u64
@@ -68,9 +87,11 @@ export const PRIVATE_REPORTS = 0x028; // u32
 export const PRIVATE_SPAN = 0x02c; // u32
 export const PRIVATE_TSC = 0x030; // u64
 export const PRIVATE_LINE = 0x080;
+export const PRIVATE_PRIVILEGED = 0x200; // u64 per MSR and debug register that is a canary
 export const PRIVATE_EXPECTED = 0x400;
 export const PRIVATE_ACTUAL = 0x600;
 export const PRIVATE_YMM = 0x800;
+export const PRIVATE_SERVICE_STACK = 0xb00; // end of the stack of the service trap
 
 /** CORRUPT lines that one vCPU prints at most. */
 export const REPORT_LIMIT = 16;
@@ -86,8 +107,8 @@ export const STAMP_LAST = 0xff0;
 /** `GDWITDMO`, the first 8 bytes of the parameter page. */
 export const MAGIC = 0x4f4d445449574447n;
 
-/** Pages between the code and the page directories: the top-level table and the directory-pointer table. */
-export const PML4_PAGE = CODE_ADDRESS / PAGE_SIZE + CODE_PAGES;
+/** Page tables: the top-level table, the directory-pointer table, and a page directory per GiB. */
+export const PML4_PAGE = DESCRIPTOR_ADDRESS / PAGE_SIZE + 1;
 export const PDPT_PAGE = PML4_PAGE + 1;
 export const FIRST_DIRECTORY_PAGE = PDPT_PAGE + 1;
 

@@ -94,8 +94,7 @@ const avx512 = defineSubsection({
     zmmHigh: Array.from({ length: 16 }, () => ({ q4: 0n, q5: 0n, q6: 0n, q7: 0n })),
     hi16Zmm: Array.from({ length: 16 }, () => ({ q0: 0n, q1: 0n, q2: 0n, q3: 0n, q4: 0n, q5: 0n, q6: 0n, q7: 0n })),
   },
-  needed: (state) =>
-    state.opmask.some((mask) => mask !== 0n) || anyNotZero(state.zmmHigh) || anyNotZero(state.hi16Zmm),
+  needed: (state) => state.opmask.some((mask) => mask !== 0n) || anyNotZero(state.zmmHigh) || anyNotZero(state.hi16Zmm),
 });
 
 const tscKhz = defineSubsection({

@@ -48,11 +48,8 @@ function word(index: number, key: 'sysenterCs' | 'smbase' | 'umwait', reset = 0)
   };
 }
 
-/** A paravirtual register of KVM. */
-const paravirtual = (index: number, key: KeysOf<bigint>, reset = 0n): MsrField => ({
-  ...quad(index, key, reset),
-  onlyChanges: true,
-});
+/** A register of a feature that the CPU may lack. */
+const optional = (field: MsrField): MsrField => ({ ...field, onlyChanges: true });
 
 const mtrrFixed = [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d, 0x26e, 0x26f].map(
   (index, position): MsrField => ({
@@ -69,18 +66,16 @@ const mtrrFixed = [0x250, 0x258, 0x259, 0x268, 0x269, 0x26a, 0x26b, 0x26c, 0x26d
 const MTRR_VARIABLE = 0x200;
 const MTRR_VARIABLE_COUNT = 8;
 const mtrrVariable = Array.from({ length: MTRR_VARIABLE_COUNT }, (_, pair) => pair).flatMap((pair) =>
-  (['base', 'mask'] as const).map(
-    (half, second): MsrField => ({
-      index: MTRR_VARIABLE + pair * 2 + second,
-      read: (cpu) => cpu.mtrrVar[pair]?.[half] ?? 0n,
-      write: (cpu, value) => {
-        const range = cpu.mtrrVar[pair];
-        if (range !== undefined) range[half] = value;
-      },
-      reset: 0n,
-      onlyChanges: false,
-    }),
-  ),
+  (['base', 'mask'] as const).map((half, second): MsrField => ({
+    index: MTRR_VARIABLE + pair * 2 + second,
+    read: (cpu) => cpu.mtrrVar[pair]?.[half] ?? 0n,
+    write: (cpu, value) => {
+      const range = cpu.mtrrVar[pair];
+      if (range !== undefined) range[half] = value;
+    },
+    reset: 0n,
+    onlyChanges: false,
+  })),
 );
 
 /** Machine check: carried when the CPU has banks, that is, MCG_CAP is not 0. */
@@ -89,23 +84,20 @@ const MCE_BANK_REGISTERS = 40;
 const machineCheck: readonly MsrField[] = [
   quad(0x17a, 'mcgStatus'),
   quad(0x17b, 'mcgCtl'),
-  ...Array.from(
-    { length: MCE_BANK_REGISTERS },
-    (_, position): MsrField => ({
-      index: MCE_BANKS + position,
-      read: (cpu) => cpu.mceBanks[position] ?? 0n,
-      write: (cpu, value) => {
-        cpu.mceBanks[position] = value;
-      },
-      reset: 0n,
-      onlyChanges: false,
-    }),
-  ),
+  ...Array.from({ length: MCE_BANK_REGISTERS }, (_, position): MsrField => ({
+    index: MCE_BANKS + position,
+    read: (cpu) => cpu.mceBanks[position] ?? 0n,
+    write: (cpu, value) => {
+      cpu.mceBanks[position] = value;
+    },
+    reset: 0n,
+    onlyChanges: false,
+  })),
 ];
 
 /** In the order of writing: the deadline timer must come after the counter it refers to. */
 const general: readonly MsrField[] = [
-  quad(0x3a, 'featureControl'),
+  optional(quad(0x3a, 'featureControl')),
   word(0x174, 'sysenterCs'),
   quad(0x175, 'sysenterEsp'),
   quad(0x176, 'sysenterEip'),
@@ -115,25 +107,25 @@ const general: readonly MsrField[] = [
   quad(0xc0000083, 'cstar'),
   quad(0xc0000084, 'fmask'),
   quad(0xc0000102, 'kernelGsBase'),
-  quad(0xc0000103, 'tscAux'),
-  quad(0xc0010117, 'vmHsave'),
-  word(0x9e, 'smbase', SMBASE_RESET),
+  optional(quad(0xc0000103, 'tscAux')),
+  optional(quad(0xc0010117, 'vmHsave')),
+  optional(word(0x9e, 'smbase', SMBASE_RESET)),
   quad(0x1a0, 'miscEnable', MISC_ENABLE_RESET),
-  quad(0x34, 'smiCount'),
-  quad(0x48, 'specCtrl'),
-  quad(0xda0, 'xss'),
-  word(0xe1, 'umwait'),
+  optional(quad(0x34, 'smiCount')),
+  optional(quad(0x48, 'specCtrl')),
+  optional(quad(0xda0, 'xss')),
+  optional(word(0xe1, 'umwait')),
   ...mtrrFixed,
   ...mtrrVariable,
   quad(0x2ff, 'mtrrDefType'),
-  paravirtual(0x4b564d00, 'wallClockMsr'),
-  paravirtual(0x4b564d01, 'systemTimeMsr'),
-  paravirtual(0x4b564d02, 'asyncPfMsr'),
-  paravirtual(0x4b564d06, 'asyncPfIntMsr'),
-  paravirtual(0x4b564d04, 'pvEoiMsr'),
-  paravirtual(0x4b564d03, 'stealTimeMsr'),
-  paravirtual(0x4b564d05, 'pollControlMsr', POLL_CONTROL_RESET),
-  quad(0x3b, 'tscAdjust'),
+  optional(quad(0x4b564d00, 'wallClockMsr')),
+  optional(quad(0x4b564d01, 'systemTimeMsr')),
+  optional(quad(0x4b564d02, 'asyncPfMsr')),
+  optional(quad(0x4b564d06, 'asyncPfIntMsr')),
+  optional(quad(0x4b564d04, 'pvEoiMsr')),
+  optional(quad(0x4b564d03, 'stealTimeMsr')),
+  optional(quad(0x4b564d05, 'pollControlMsr', POLL_CONTROL_RESET)),
+  optional(quad(0x3b, 'tscAdjust')),
   quad(MSR_TSC, 'tsc'),
   quad(0x6e0, 'tscDeadline'),
 ];

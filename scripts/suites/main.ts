@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// npm test: provides what the tests need, runs the suites in order, and says what was passed, failed and skipped.
+import { randomUUID } from 'node:crypto';
+import { constants } from 'node:os';
+import { parseArgs } from 'node:util';
+import { watchParent } from '../setup/watch-parent.mjs';
+import { runChecks } from './checks.ts';
+import { runCoreTests } from './core-tests.ts';
+import { provideDebianPackages } from './debian-packages.ts';
+import { whyNoKvm } from './kvm.ts';
+import { MARK, endLeftovers } from './leftovers.ts';
+import type { Outcome } from './outcome.ts';
+import { countLine, failure, nothing, sum } from './outcome.ts';
+import type { SuiteReport } from './report.ts';
+import { printReport } from './report.ts';
+import type { Suite } from './table.ts';
+import { LIMIT_FACTOR, LONG_FACTOR, suites } from './table.ts';
+import { runVitest } from './vitest-run.ts';
+
+const usage = `usage: npm test -- [--suite ${suites.map(({ name }) => name).join('|')}]… [--long]`;
+
+/** Runs the tests. Answers the exit code. */
+export async function main(args: readonly string[]): Promise<number> {
+  const choice = chosen(args);
+  if (choice === null) {
+    console.error(usage);
+    return 2;
+  }
+  const missing = provideDebianPackages(choice.suites.map(({ name }) => name));
+  if (missing !== null) {
+    console.error(`godwit: ${missing}`);
+    return 1;
+  }
+  const interrupt = interruption();
+  const noKvm = whyNoKvm();
+  const reports: SuiteReport[] = [];
+  for (const suite of choice.suites) {
+    if (interrupt.signal.aborted) break;
+    reports.push(await runSuite(suite, choice.long, noKvm, interrupt.signal));
+  }
+  const total = sum(reports.map(({ outcome }) => outcome));
+  printReport(reports, total);
+  if (interrupt.signal.aborted) return interrupt.exitCode();
+  return total.failed.length > 0 || total.passed === 0 ? 1 : 0;
+}
+
+function chosen(args: readonly string[]): { suites: readonly Suite[]; long: boolean } | null {
+  try {
+    const options = { suite: { type: 'string', multiple: true }, long: { type: 'boolean' } } as const;
+    const { values } = parseArgs({ args: [...args], options });
+    const names = values.suite ?? suites.map(({ name }) => name);
+    const known = suites.filter(({ name }) => names.includes(name));
+    if (names.some((name) => !known.some((suite) => suite.name === name))) return null;
+    return { suites: known, long: values.long ?? false };
+  } catch {
+    return null; // parseArgs refuses what is not an option of ours
+  }
+}
+
+async function runSuite(
+  { name, budgetMinutes, realMachines }: Suite,
+  long: boolean,
+  noKvm: string | null,
+  interrupt: AbortSignal,
+): Promise<SuiteReport> {
+  const budgetSeconds = budgetMinutes * 60 * (long ? LONG_FACTOR : 1);
+  console.log(`\n━━ ${name} (budget ${budgetSeconds} s)`);
+  const limit = AbortSignal.timeout(budgetSeconds * LIMIT_FACTOR * 1000);
+  const signal = AbortSignal.any([interrupt, limit]);
+  const mark = randomUUID();
+  const env = { ...process.env, [MARK]: mark };
+  const started = performance.now();
+
+  const parts: Outcome[] = [];
+  if (name === 'unit' && !long) parts.push(await runChecks(signal));
+  if (name === 'native' && !long) parts.push(await runCoreTests({ signal, env, noKvm }));
+  parts.push(await runVitest({ suite: name, long, signal, env, cannotRun: realMachines ? noKvm : null }));
+  parts.push(...(await endLeftovers(mark)).map((process) => failure(`${name}: left a process behind: ${process}`)));
+  if (limit.aborted) parts.push(failure(`${name}: took more than ${LIMIT_FACTOR} times its budget and was ended`));
+
+  const outcome = parts.reduce((all, part) => sum([all, part]), nothing);
+  const seconds = (performance.now() - started) / 1000;
+  console.log(`${name}: ${countLine(outcome)} in ${seconds.toFixed(1)} s (budget ${budgetSeconds} s)`);
+  return { name, outcome, seconds, budgetSeconds };
+}
+
+/** Aborts on a signal and when the process that started us is gone. */
+function interruption(): { readonly signal: AbortSignal; exitCode: () => number } {
+  const controller = new AbortController();
+  let code = 1;
+  const interrupt = (name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void => {
+    code = 128 + constants.signals[name];
+    controller.abort();
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, interrupt);
+  watchParent(() => {
+    interrupt('SIGHUP');
+  });
+  return { signal: controller.signal, exitCode: () => code };
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { root, runCommand } from './command.ts';
+import type { Outcome } from './outcome.ts';
+import { failure, nothing } from './outcome.ts';
+
+export interface VitestRun {
+  readonly suite: string;
+  readonly long: boolean;
+  readonly signal: AbortSignal;
+  readonly env: NodeJS.ProcessEnv;
+  /** Why none of the tests can run here; they are counted and named as skipped. */
+  readonly cannotRun: string | null;
+}
+
+/** Runs the tests/SUITE/*.test.ts, showing Vitest's own report. */
+export async function runVitest(run: VitestRun): Promise<Outcome> {
+  if (testFiles(run).length === 0) return nothing;
+  if (run.cannotRun !== null) return await listAsSkipped(run, run.cannotRun);
+  const folder = mkdtempSync(path.join(tmpdir(), 'godwit-tests-'));
+  const file = path.join(folder, 'outcome.json');
+  try {
+    const reporters = ['--reporter=default', `--reporter=${path.join(import.meta.dirname, 'vitest-reporter.ts')}`];
+    const env = { ...environment(run), GODWIT_OUTCOME_FILE: file };
+    const { code, aborted } = await runCommand('vitest', ['run', '--project', run.suite, ...reporters], {
+      signal: run.signal,
+      env,
+    });
+    if (aborted || !existsSync(file)) return failure(`tests/${run.suite}: ${aborted ? 'ended' : 'Vitest ended early'}`);
+    const outcome = JSON.parse(readFileSync(file, 'utf8')) as Outcome;
+    // Vitest knows reasons to fail that are no test's (a hook of its own, a worker that died): they count as well.
+    return code === 0 || outcome.failed.length > 0
+      ? outcome
+      : { ...outcome, failed: [`tests/${run.suite}: Vitest's exit code is ${String(code)}`] };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function testFiles({ suite, long }: VitestRun): string[] {
+  const folder = path.join(root, 'tests', suite);
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => name.endsWith('.test.ts') && name.endsWith('.long.test.ts') === long);
+}
+
+async function listAsSkipped(run: VitestRun, reason: string): Promise<Outcome> {
+  const { code, output } = await runCommand('vitest', ['list', '--json', '--project', run.suite], {
+    signal: run.signal,
+    capture: true,
+    env: environment(run),
+  });
+  if (code !== 0) {
+    console.log(output);
+    return failure(`tests/${run.suite}: the tests cannot be listed`);
+  }
+  const tests = JSON.parse(output.slice(output.indexOf('['))) as { name: string; file: string }[];
+  const skipped = tests.map(({ name, file }) => ({ name: `${path.relative(root, file)} > ${name}`, reason }));
+  return { ...nothing, skipped };
+}
+
+function environment({ long, env }: VitestRun): NodeJS.ProcessEnv {
+  return { ...env, GODWIT_LONG_TESTS: long ? '1' : '' };
+}
