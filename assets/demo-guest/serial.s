@@ -26,10 +26,10 @@ try_serial_lock:
     movzx eax, al
     ret
 
-# Waits for the serial port. A holder that has not let go after 2^24 pauses is taken for lost: mixed lines are better
+# Waits for the serial port. A holder that has not let go after 2^22 pauses is taken for lost: mixed lines are better
 # than none. Keeps rdi.
 take_serial_lock:
-    mov r8d, 0x1000000
+    mov r8d, 0x400000
 1:  call try_serial_lock
     test eax, eax
     jnz 2f

@@ -83,11 +83,13 @@ async function runProgram(binary: string, filters: readonly string[], run: CoreT
 
 /** doctest's last lines hold `[doctest] test cases:  3 |  2 passed | 1 failed | 0 skipped`. */
 function outcomeOf(title: string, { code, output, aborted }: CommandResult): Outcome {
-  const counts = /^\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed/m.exec(output);
+  const counts = /^\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped/m.exec(output);
   if (counts === null) return failure(`${title}: ${aborted ? 'took too long' : 'ended before its summary'}`);
   const passed = Number(counts[1]);
   const failed = failedCases(output).map((name) => `${title}: ${name}`);
   while (failed.length < Number(counts[2])) failed.push(`${title}: a test case`);
+  if (output.includes('test case CRASHED'))
+    failed.push(`${title}: what came after the crash (${counts[3]} test cases)`);
   // A sanitizer that finds something at exit (a leak, a race) shows in the exit code only.
   if (code !== 0 && failed.length === 0) failed.push(`${title}: exit code ${String(code)} after all test cases passed`);
   return { passed, failed, skipped: [] };

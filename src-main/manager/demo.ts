@@ -26,6 +26,9 @@ export type { DemoOptions, DemoProgress, DemoResult } from './demo/types.ts';
 export const SWEEPS_NEEDED = 2;
 export const STATIC_PASSES_NEEDED = 1;
 
+/** Run states of a destination that has not taken the guest over yet. */
+const WAITING_STATES: readonly string[] = ['inmigrate', 'paused'];
+
 export interface DemoHooks {
   /** Aborting cancels: `migrate_cancel`, then everything is removed. */
   readonly signal: AbortSignal;
@@ -176,8 +179,8 @@ class DemoRun {
 
   /** Waits for the destination to run the guest, takes the source's last facts, and kills it. */
   async #takeOver(guest: GuestWatch): Promise<void> {
-    await this.#pair.whileAlive('destination', this.#awaitTakeover());
     this.#atStop = (await this.#pair.link('source').heartbeats()).vcpus;
+    await this.#pair.whileAlive('destination', this.#awaitTakeover());
     this.#sourceRecord = await this.#pair.record('source');
     await guest.moveTo(this.#pair.link('destination'), this.#pair.machine('destination').serialPath);
     this.#pair.machine('source').kill('SIGKILL');
@@ -196,14 +199,16 @@ class DemoRun {
       const [{ info }, runState] = await Promise.all([destination.migration(), destination.runState()]);
       if (runState === 'running' && info.status === 'completed') return;
       const waited = performance.now() - began;
-      if (!told && waited > deadlines.takeover) {
+      const waits = WAITING_STATES.includes(runState);
+      if (!waits && runState !== 'running') {
+        throw new GuestStuckError(`the guest stopped on the destination (${plainText(runState)})`);
+      }
+      if (waits && !told && waited > deadlines.takeover) {
         await destination.execute('cont');
         told = true;
       }
       if (waited > deadlines.takeover + deadlines.takeoverAfterCont) {
-        throw await this.#failure(
-          `the source completed, but the destination does not run: it is ${plainText(runState)}`,
-        );
+        throw await this.#failure(`the source completed, but the destination is still ${plainText(runState)}`);
       }
       await sleep(SAMPLE_INTERVAL_MS / 5, undefined, { signal: this.#signal });
     }

@@ -33,12 +33,16 @@ export const sourceEvents = [
 ] as const;
 export type SourceEvent = (typeof sourceEvents)[number];
 
-/** What can happen to the destination. `applied-no-verdict`: applied, and the source asked for no GO (stock peers). */
+/**
+ * What can happen to the destination. `applied-no-verdict`: applied, and the source asked for no GO (stock peers).
+ * `abandoned`: the source says that it keeps the guest.
+ */
 export const destinationEvents = [
   'connected',
   'applied',
   'applied-no-verdict',
   'go',
+  'abandoned',
   'failed',
   'link-lost',
   'cont',
@@ -79,7 +83,7 @@ export const sourceSteps: Table<SourcePhase, SourceEvent> = {
 export const destinationSteps: Table<DestinationPhase, DestinationEvent> = {
   idle: { connected: 'loading', killed: 'gone' },
   loading: { applied: 'loaded', 'applied-no-verdict': 'owner', failed: 'gone', 'link-lost': 'gone', killed: 'gone' },
-  loaded: { go: 'owner', 'link-lost': 'waiting', failed: 'waiting', killed: 'gone' },
+  loaded: { go: 'owner', abandoned: 'gone', 'link-lost': 'waiting', failed: 'waiting', killed: 'gone' },
   waiting: { cont: 'owner', killed: 'gone' },
   owner: { killed: 'gone' },
   gone: {},

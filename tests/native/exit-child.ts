@@ -21,7 +21,7 @@ async function leaveWork(): Promise<void> {
   machine.stop().then(ignored, ignored);
 }
 
-async function main(how: string | undefined): Promise<void> {
+async function main(how: string): Promise<void> {
   switch (how) {
     case 'exit':
       await leaveWork();
@@ -73,7 +73,7 @@ async function main(how: string | undefined): Promise<void> {
 }
 
 if (isMainThread) {
-  await main(process.argv[2]);
+  await main(process.argv[2] ?? '');
 } else if (workerData === 'leave') {
   const { parentPort } = await import('node:worker_threads');
   await leaveWork();

@@ -44,7 +44,7 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => 'no error',
-    (error: NodeJS.ErrnoException) => error.code,
+    (error: unknown) => (error as NodeJS.ErrnoException).code,
   );
 
 describe('a machine driven through the addon', () => {

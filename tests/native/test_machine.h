@@ -29,6 +29,14 @@ inline constexpr std::uint64_t kCode = 0x10000;    // payload
 inline constexpr std::uint64_t kData = 0x20000;    // what payloads write and read
 inline constexpr std::uint64_t kHighHalf = 4 * kGiB;
 
+using Payload = std::initializer_list<std::uint8_t>;
+/// inc rbx; mov [rdi], rbx; jmp
+inline constexpr Payload kCount = {0x48, 0xff, 0xc3, 0x48, 0x89, 0x1f, 0xeb, 0xf8};
+/// inc rbx; mov eax, ebx; out dx, al; mov [rdi], rbx; jmp
+inline constexpr Payload kCountAloud = {0x48, 0xff, 0xc3, 0x89, 0xd8, 0xee, 0x48, 0x89, 0x1f, 0xeb, 0xf5};
+/// inc rbx; mov [rdi], rbx; mov eax, ebx; out dx, eax; jmp
+inline constexpr Payload kPaced = {0x48, 0xff, 0xc3, 0x48, 0x89, 0x1f, 0x89, 0xd8, 0xef, 0xeb, 0xf5};
+
 inline void put64(GuestMemory& memory, std::uint64_t offset, std::uint64_t value) {
   std::memcpy(memory.data() + offset, &value, sizeof value);
 }
@@ -182,7 +190,7 @@ struct Machine {
     vm = *machine;
   }
 
-  void load(std::initializer_list<std::uint8_t> payload) {
+  void load(Payload payload) {
     std::memcpy(memory->data() + kCode, payload.begin(), payload.size());
   }
   VcpuState state(unsigned vcpu = 0, std::vector<std::uint32_t> msrs = {}) {

@@ -3,17 +3,12 @@
 #include <atomic>
 #include <random>
 
-#include "core/base/clock.h"
 #include "core/kvm/cpuid.h"
 #include "core/kvm/ports.h"
 #include "test_machine.h"
 
 namespace godwit::test {
 namespace {
-
-// inc rbx; mov [rdi], rbx; jmp
-const auto kCount = {std::uint8_t{0x48}, std::uint8_t{0xff}, std::uint8_t{0xc3}, std::uint8_t{0x48},
-                     std::uint8_t{0x89}, std::uint8_t{0x1f}, std::uint8_t{0xeb}, std::uint8_t{0xf8}};
 
 std::string refusal(const std::function<void(VmOptions&)>& change) {
   auto memory = GuestMemory::create({.name = "test.ram", .size = 4 * kMiB});
@@ -33,7 +28,8 @@ TEST_CASE("a machine refuses options that cannot be, with a sentence") {
   CHECK(refusal([](VmOptions& o) { o.memory = nullptr; }).find("memory") != std::string::npos);
   CHECK(refusal([](VmOptions& o) { o.slots.clear(); }).find("at least one") != std::string::npos);
   CHECK(refusal([](VmOptions& o) { o.slots = {{0, 0, 5 * kMiB}}; }).find("outside") != std::string::npos);
-  CHECK(refusal([](VmOptions& o) { o.slots = {{0, UINT64_MAX - 0x3ffff, kMiB}}; }).find("outside") != std::string::npos);
+  CHECK(refusal([](VmOptions& o) { o.slots = {{0, UINT64_MAX - 0x3ffff, kMiB}}; }).find("outside") !=
+        std::string::npos);
   CHECK(refusal([](VmOptions& o) { o.slots = {{0, 0x1000, kMiB}}; }).find("256 KiB") != std::string::npos);
   CHECK(refusal([](VmOptions& o) { o.slots = {{1, 0, kMiB}}; }).find("whole pages") != std::string::npos);
   CHECK(refusal([](VmOptions& o) { o.slots = {{0xfff00000, 0, kMiB}}; }).find("KVM needs") != std::string::npos);
@@ -86,12 +82,8 @@ TEST_CASE("a stop never repeats or loses an output instruction, also over a move
   const auto seed = std::random_device{}();
   CAPTURE(seed);
   std::mt19937 random(seed);
-  // inc rbx; mov eax, ebx; out dx, al; mov [rdi], rbx; jmp
-  const auto payload = {std::uint8_t{0x48}, std::uint8_t{0xff}, std::uint8_t{0xc3}, std::uint8_t{0x89},
-                        std::uint8_t{0xd8}, std::uint8_t{0xee}, std::uint8_t{0x48}, std::uint8_t{0x89},
-                        std::uint8_t{0x1f}, std::uint8_t{0xeb}, std::uint8_t{0xf5}};
   auto machine = std::make_unique<Machine>();
-  machine->load(payload);
+  machine->load(kCountAloud);
   machine->prepare({.rdx = kSerialPort, .rdi = kData});
   std::uint64_t sent = 0;  // bytes that the guest put out in machines before this one
   for (int round = 0; round < 60; ++round) {
@@ -194,74 +186,6 @@ TEST_CASE("a halted vCPU stays halted over stop, start and a move") {
   other.start();
   CHECK(eventually([&] { return other.vm->serial_output().tail().size() == 1; }));
   other.stop();
-}
-
-// ---- pace and heartbeats ----
-
-// inc rbx; mov [rdi], rbx; mov eax, ebx; out dx, eax; jmp
-const auto kPaced = {std::uint8_t{0x48}, std::uint8_t{0xff}, std::uint8_t{0xc3}, std::uint8_t{0x48},
-                     std::uint8_t{0x89}, std::uint8_t{0x1f}, std::uint8_t{0x89}, std::uint8_t{0xd8},
-                     std::uint8_t{0xef}, std::uint8_t{0xeb}, std::uint8_t{0xf5}};
-
-TEST_CASE("a paced vCPU keeps its rate and sleeps in between") {
-  Machine machine({.vcpus = 2, .pace_interval_ns = 1'000'000});
-  machine.load(kPaced);
-  for (unsigned vcpu = 0; vcpu < 2; ++vcpu) machine.prepare({.rdx = kPacePort, .rdi = kData + vcpu * 0x1000}, vcpu);
-  timespec cpu_before{}, cpu_after{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu_before);
-  machine.start();
-  REQUIRE(eventually([&] { return machine.vm->heartbeats()[0].count >= 500; }));
-  machine.stop();
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu_after);
-  for (const Heartbeats& beats : machine.vm->heartbeats()) {
-    const double seconds = static_cast<double>(beats.last_ns - beats.first_ns) / 1e9;
-    const double rate = static_cast<double>(beats.count - 1) / seconds;
-    CHECK_MESSAGE(rate > 800, rate);
-    CHECK_MESSAGE(rate < 1050, rate);
-    CHECK(beats.generation - beats.first_generation == beats.count - 1);
-  }
-  const double busy = static_cast<double>(cpu_after.tv_sec - cpu_before.tv_sec) +
-                      static_cast<double>(cpu_after.tv_nsec - cpu_before.tv_nsec) / 1e9;
-  CHECK_MESSAGE(busy < 0.4, busy);
-}
-
-TEST_CASE("generations are counted in 64 bits, across a wrap of the low half and over stop and start") {
-  Machine machine({.pace_interval_ns = 100'000});
-  machine.load(kPaced);
-  constexpr std::uint64_t kStart = 0x5'ffff'ffe0;
-  machine.prepare({.rbx = kStart, .rdx = kPacePort, .rdi = kData});
-  CHECK(machine.vm->heartbeats()[0].generation == 0);
-  const std::uint64_t begin = monotonic_ns();
-  machine.start();
-  REQUIRE(eventually([&] { return machine.vm->heartbeats()[0].count >= 100; }));
-  machine.stop();
-  Heartbeats beats = machine.vm->heartbeats()[0];
-  CHECK(beats.first_generation == kStart + 1);
-  CHECK(beats.generation == kStart + beats.count);
-  CHECK(beats.generation > std::uint64_t{6} << 32);
-  CHECK(beats.first_ns >= begin);
-  CHECK(beats.last_ns <= monotonic_ns());
-
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  const std::uint64_t restart = monotonic_ns();
-  machine.start();
-  REQUIRE(eventually([&] { return machine.vm->heartbeats()[0].count >= 200; }));
-  machine.stop();
-  beats = machine.vm->heartbeats()[0];
-  CHECK(beats.generation == kStart + beats.count);
-  CHECK(beats.longest_gap_ns >= 300'000'000);
-  CHECK(beats.longest_gap_end_ns >= restart);
-  CHECK(get64(*machine.memory, kData) >= beats.generation);
-}
-
-TEST_CASE("a stop interrupts the wait for the next batch") {
-  Machine machine({.pace_interval_ns = 60'000'000'000});
-  machine.load(kPaced);
-  machine.prepare({.rdx = kPacePort, .rdi = kData});
-  machine.start();
-  REQUIRE(eventually([&] { return machine.vm->heartbeats()[0].count == 1; }));
-  CHECK(machine.stop() < 1000);
-  CHECK(machine.state().regs.rip == kCode + 9);  // behind the output instruction
 }
 
 // ---- crash ----

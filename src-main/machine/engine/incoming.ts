@@ -220,6 +220,10 @@ export class IncomingMigration {
         continue;
       }
       const element = await read.readElement(channel);
+      if (element.kind === 'command' && element.number === wire.COMMAND_GODWIT_ABANDON) {
+        this.#step('abandoned');
+        throw new MigrationError('cancelled', 'The source cancelled the migration and keeps the guest');
+      }
       if (element.kind !== 'command' || element.number !== wire.COMMAND_GODWIT_GO) {
         throw new MigrationError('stream', 'The source sent something else than GO after the end of the state');
       }
@@ -261,7 +265,7 @@ export class IncomingMigration {
       return;
     }
     if (this.#phase === 'owner') return;
-    if (this.#returnPathOpen && this.#channel !== undefined) {
+    if (this.#phase !== 'gone' && this.#returnPathOpen && this.#channel !== undefined) {
       this.#channel.enqueue(write.returnPathValue(wire.RETURN_PATH_SHUT, 1));
       await this.#channel.flush().catch(() => undefined);
     }

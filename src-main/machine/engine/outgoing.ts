@@ -4,6 +4,7 @@
  * decided by tables and pure functions; this file performs their effects in order and owns the status.
  */
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SocketTarget, Channel, RamSaver } from '../native/index.ts';
 import { native } from '../native/index.ts';
 import { stepSource, type SourceEvent, type SourcePhase } from '../../../src-shared/migration/ownership.ts';
@@ -68,6 +69,8 @@ export class OutgoingMigration {
   #enqueuedBytes = 0;
   /** The destination is a Godwit that waits for GO. */
   #commitOffered = false;
+  /** All is sent; the destination may have it and wait for GO. */
+  #awaitingVerdict = false;
 
   constructor(options: OutgoingOptions) {
     this.#options = options;
@@ -289,12 +292,13 @@ export class OutgoingMigration {
       this.#throwIfInterrupted();
       this.#step('handed-over-unconfirmed');
     } else if (this.#commitOffered) {
-      await returnPath.loaded;
+      this.#awaitingVerdict = true;
+      await this.#unlessInterrupted(returnPath.loaded);
       this.#throwIfInterrupted();
       this.#step('loaded');
       await this.#sendGo(channel, returnPath);
     } else {
-      await returnPath.shut;
+      await this.#unlessInterrupted(returnPath.shut);
       this.#throwIfInterrupted();
       this.#step('shut');
     }
@@ -348,12 +352,21 @@ export class OutgoingMigration {
   async #unwind(cause: MigrationError): Promise<void> {
     this.#error = cause;
     this.#saver?.cancel();
+    if (this.#awaitingVerdict) await this.#sayFarewell();
     this.#channel?.shutdown();
     const stopped = this.#phase === 'stopped';
     this.#step(cause.code === 'cancelled' ? 'cancel' : cause.code === 'peer' ? 'refused' : 'link-lost');
     await this.#releaseSaver();
     if (stopped) await this.#options.machine.resumeAfterMigration();
     this.#setStatus(this.#status === 'cancelling' ? 'cancelled' : 'failed');
+  }
+
+  /** Tells a destination that may hold the whole guest, loaded, that it is not to wait for GO. */
+  async #sayFarewell(): Promise<void> {
+    const channel = this.#channel;
+    if (channel === undefined) return;
+    this.#put(channel, write.command(wire.COMMAND_GODWIT_ABANDON));
+    await Promise.race([channel.flush().catch(() => undefined), delay(timeouts.farewell)]);
   }
 
   async #releaseSaver(): Promise<void> {
@@ -371,8 +384,23 @@ export class OutgoingMigration {
     if (this.#interrupt.signal.aborted || this.#phase === 'committed') return;
     this.#interrupt.abort(reason);
     this.#saver?.cancel();
-    this.#channel?.shutdown();
+    if (!this.#awaitingVerdict) this.#channel?.shutdown();
     this.#rate.wake();
+  }
+
+  async #unlessInterrupted<T>(promise: Promise<T>): Promise<T> {
+    const { signal } = this.#interrupt;
+    const interrupted = Promise.withResolvers<never>();
+    const reject = (): void => {
+      interrupted.reject(signal.reason as Error);
+    };
+    signal.addEventListener('abort', reject, { once: true });
+    if (signal.aborted) reject();
+    try {
+      return await Promise.race([promise, interrupted.promise]);
+    } finally {
+      signal.removeEventListener('abort', reject);
+    }
   }
 
   #throwIfInterrupted(): void {

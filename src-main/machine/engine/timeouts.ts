@@ -7,6 +7,11 @@ export const timeouts = {
    */
   confirmationAfterCommit: 5_000,
   /**
+   * How long a cancelled source tries to tell a destination that already has everything. The guest must be back soon; a
+   * destination that does not hear of it waits, which is safe.
+   */
+  farewell: 50,
+  /**
    * How long a destination that has answered SHUT 0 keeps reading for the rest of the stream (the vmdesc) and the
    * source's close, so that the source's last writes do not meet a closed socket.
    */

@@ -36,6 +36,7 @@ function neighbours({ source, destination }: Pair): Pair[] {
   if (source === 'copying') both(source, stepDestination(destination, 'connected'));
   if (source === 'stopped' && destination === 'loading') both(source, stepDestination(destination, 'applied'));
   if (source === 'stopped' && (destination === 'loaded' || destination === 'waiting')) both(stepSource(source, 'loaded'), destination);
+  if (source === 'returned' && destination === 'loaded') both(source, stepDestination(destination, 'abandoned'));
   if (source === 'committed' && destination === 'loaded') both(source, stepDestination(destination, 'go'));
   if (source === 'committed' && destination === 'owner') both(stepSource(source, 'shut'), destination);
   // The manager's word: `cont` at a waiting destination once the source has committed, or is gone after it.

@@ -135,6 +135,20 @@ describe('saving and loading', () => {
     expect(state).toMatchObject({ panda: 5n, yak: 6 });
   });
 
+  it('does not take fields after a struct for the start of a subsection', async () => {
+    const box = defineTable({ name: 'box', version: 1, fields: [struct('lamp', lampTable), buffer('rest', 8)] });
+    for (const rest of ['\x05\xfflimp/', '\x05\x04lamp/', '\x05\x00lamp/', 'lamp/\x05', '\x05\x0blump/']) {
+      const state = { lamp: blankState(lampTable), rest: new Uint8Array(Buffer.from(rest.padEnd(8), 'latin1')) };
+      expect(await loadSectionFromBytes(box, saveSection(box, state), 1)).toEqual(state);
+    }
+  });
+
+  it('does not look past the end for one either', async () => {
+    const box = defineTable({ name: 'box', version: 1, fields: [struct('lamp', lampTable), uint8('rest')] });
+    const bytes = Buffer.concat([saveSection(box, { lamp: blankState(lampTable), rest: 5 }), FOOTER]);
+    expect(await loadSection(box, bufferSource(bytes), 1)).toMatchObject({ rest: 5 });
+  });
+
   it('reads a run of fixed fields in one go', async () => {
     const many = defineTable({
       name: 'many',

@@ -50,7 +50,9 @@ const SECTIONS: readonly { name: string; table: Table<object>; random: (random: 
   { name: 'globalstate of 9.0', table: globalStateTable90, random: () => globalStateSection90('paused', true) },
 ];
 
-describe.each(SECTIONS)('the section $name', ({ table, random: randomOf }) => {
+const { opmask, zmmHigh, hi16Zmm } = blankState(cpuTable);
+
+describe.each(SECTIONS)('the section $name', ({ name, table, random: randomOf }) => {
   const rounds = Array.from({ length: 20 }, (_, round) => seeded(4000 + round));
 
   it.each(rounds)('gives back any state, seed $seed', async (random) => {
@@ -60,7 +62,9 @@ describe.each(SECTIONS)('the section $name', ({ table, random: randomOf }) => {
 
   it('is refused wherever it is cut', async () => {
     const random = seeded(4100);
-    const bytes = Buffer.concat([saveSection(table, randomOf(random)), END]);
+    // One run of fixed fields as long as all others together: without it, this takes half the time.
+    const withoutAvx512 = name === 'cpu' ? { opmask, zmmHigh, hi16Zmm } : {};
+    const bytes = Buffer.concat([saveSection(table, { ...randomOf(random), ...withoutAvx512 }), END]);
     for (let length = 0; length < bytes.length; length++) {
       const loading = loadSection(table, bufferSource(bytes.subarray(0, length)), table.version);
       await expect(loading, `seed ${random.seed}, cut after ${length}`).rejects.toThrow(VmstateError);

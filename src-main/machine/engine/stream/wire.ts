@@ -18,7 +18,7 @@ export const SECTION_CONFIGURATION = 0x07;
 export const SECTION_COMMAND = 0x08;
 export const SECTION_FOOTER = 0x7e;
 
-// Commands (section type 8). GODWIT_GO is negotiated and never sent to a peer that did not offer it.
+// Commands (section type 8). GODWIT_GO and GODWIT_ABANDON are negotiated and never sent to a peer that did not offer them.
 export const COMMAND_OPEN_RETURN_PATH = 1;
 export const COMMAND_PING = 2;
 export const COMMAND_POSTCOPY_ADVISE = 3;
@@ -31,6 +31,7 @@ export const COMMAND_POSTCOPY_RESUME = 9;
 export const COMMAND_RECV_BITMAP = 10;
 export const COMMAND_SWITCHOVER_START = 11;
 export const COMMAND_GODWIT_GO = 0x4701;
+export const COMMAND_GODWIT_ABANDON = 0x4702;
 
 // Return path messages. GODWIT_LOADED is negotiated and never sent to a peer that did not ask.
 export const RETURN_PATH_SHUT = 1;

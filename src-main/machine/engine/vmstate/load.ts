@@ -49,7 +49,7 @@ class Loader {
   async section(table: TableShape, version: number, values: Values): Promise<void> {
     this.#checkVersion(table, version);
     await this.#fields(table, values, '');
-    await this.#subsections(table, values);
+    await this.#subsections(table, values, true);
     this.#check(table, values);
   }
 
@@ -57,7 +57,7 @@ class Loader {
   async #table(table: TableShape, version: number, values: Values, path: string): Promise<void> {
     this.#checkVersion(table, version);
     await this.#fields(table, values, path);
-    if (table.subsections.length > 0) await this.#subsections(table, values);
+    if (table.subsections.length > 0) await this.#subsections(table, values, false);
     this.#check(table, values);
   }
 
@@ -125,12 +125,13 @@ class Loader {
     return values;
   }
 
-  async #subsections(table: TableShape, values: Values): Promise<void> {
+  async #subsections(table: TableShape, values: Values, outermost: boolean): Promise<void> {
     applyDefaults(table, values);
     const seen = new Set<SubsectionShape>();
     for (;;) {
-      const name = await this.#peekSubsectionName(table);
-      if (name === undefined) return;
+      const place = `the end of ${table.name}`;
+      const name = outermost ? await this.#nameAfterSection(table, place) : await this.#nameAfterStruct(table, place);
+      if (name?.startsWith(`${table.name}/`) !== true) return;
       const subsection = table.subsections.find((candidate) => candidate.table.name === name);
       if (subsection === undefined) {
         const message = `section ${this.#section}: subsection ${name} is not known to this machine`;
@@ -152,15 +153,46 @@ class Loader {
     await this.#table(table, version, values, `${table.name}: `);
   }
 
-  /** The name of the subsection that follows, when one follows and it is one of this table's. */
-  async #peekSubsectionName(table: TableShape): Promise<string | undefined> {
-    const where = `the end of ${table.name}`;
-    const [type] = await this.#demand(this.#source.peek(1), where);
-    if (type !== SUBSECTION_TYPE) return undefined;
-    const [, length = 0] = await this.#demand(this.#source.peek(SUBSECTION_PREFIX_BYTES), where);
-    const head = await this.#demand(this.#source.peek(SUBSECTION_PREFIX_BYTES + length), where);
-    const name = Buffer.from(head.subarray(SUBSECTION_PREFIX_BYTES)).toString('latin1');
-    return name.startsWith(`${table.name}/`) ? name : undefined;
+  /** After a whole section nothing else starts like a subsection. */
+  async #nameAfterSection(table: TableShape, place: string): Promise<string | undefined> {
+    const [type] = await this.#demand(this.#source.peek(1), place);
+    return type === SUBSECTION_TYPE ? this.#peekName(place) : undefined;
+  }
+
+  /**
+   * Fields that follow a struct may look like the start of a subsection. So the name is compared byte by byte: one that
+   * goes wrong is not waited for, since the source may have sent no more.
+   */
+  async #nameAfterStruct(table: TableShape, place: string): Promise<string | undefined> {
+    const prefix = Buffer.from(`${table.name}/`, 'latin1');
+    const head = (await this.#peekIfThere(SUBSECTION_PREFIX_BYTES + 1)) ?? [];
+    const [type, length = 0, first] = head;
+    if (type !== SUBSECTION_TYPE || length <= prefix.length || first !== prefix[0]) return undefined;
+    for (let matched = 2; matched <= prefix.length; matched++) {
+      const start = await this.#demand(this.#source.peek(SUBSECTION_PREFIX_BYTES + matched), place);
+      if (start.at(-1) !== prefix[matched - 1]) return undefined;
+    }
+    return this.#peekName(place);
+  }
+
+  /** Grows to `n` bytes only while what is there looks like a subsection. */
+  async #peekIfThere(n: number): Promise<Uint8Array | undefined> {
+    let bytes: Uint8Array | undefined;
+    try {
+      for (let count = 1; count <= n && (bytes === undefined || bytes[0] === SUBSECTION_TYPE); count++) {
+        bytes = await this.#source.peek(count);
+      }
+    } catch (error) {
+      if (!isEndOfSource(error)) throw error;
+      return undefined;
+    }
+    return bytes;
+  }
+
+  async #peekName(place: string): Promise<string> {
+    const [, length = 0] = await this.#demand(this.#source.peek(SUBSECTION_PREFIX_BYTES), place);
+    const head = await this.#demand(this.#source.peek(SUBSECTION_PREFIX_BYTES + length), place);
+    return Buffer.from(head.subarray(SUBSECTION_PREFIX_BYTES)).toString('latin1');
   }
 
   #check(table: TableShape, values: Values): void {

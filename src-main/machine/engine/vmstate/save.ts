@@ -100,7 +100,7 @@ class Saver {
 
   #buffer(value: unknown, size: number, place: string): void {
     if (!(value instanceof Uint8Array) || value.length !== size) this.#refuse(place, `${size} bytes`);
-    this.#bytes.set(value as Uint8Array, this.#offset);
+    this.#bytes.set(value, this.#offset);
     this.#offset += size;
   }
 

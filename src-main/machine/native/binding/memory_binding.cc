@@ -104,7 +104,8 @@ class MemoryBinding : public Napi::ObjectWrap<MemoryBinding> {
   Napi::Value populate(const Napi::CallbackInfo& info) {
     if (!target_) return rejected(info.Env(), closed());
     auto [promise, done] = begin_async(info.Env(), info.This());
-    target_->run<Unit>(done, [](GuestMemory& memory, const std::atomic<bool>& cancel) { return memory.populate(cancel); });
+    target_->run<Unit>(
+        done, [](GuestMemory& memory, const std::atomic<bool>& cancel) { return memory.populate(cancel); });
     return promise;
   }
 
@@ -131,8 +132,8 @@ class MemoryBinding : public Napi::ObjectWrap<MemoryBinding> {
     if (!target_) return rejected(info.Env(), closed());
     if (length > size_ || length > kMaxRead) return rejected(info.Env(), too_long());
     using Bytes = std::vector<std::uint8_t>;
-    auto [promise, done] =
-        begin_async<Bytes>(info.Env(), info.This(), [](Napi::Env env, Bytes& bytes) { return to_js_buffer(env, bytes); });
+    auto [promise, done] = begin_async<Bytes>(
+        info.Env(), info.This(), [](Napi::Env env, Bytes& bytes) { return to_js_buffer(env, bytes); });
     target_->run<Bytes>(done, [offset, length](GuestMemory& memory, const std::atomic<bool>&) -> Result<Bytes> {
       Bytes bytes(length);
       if (Status status = memory.read(offset, bytes); !status) return status.failure();

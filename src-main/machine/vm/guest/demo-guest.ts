@@ -67,8 +67,6 @@ export interface DemoGuestPlan {
   };
   /** Time between two batches of one vCPU, nanoseconds. */
   readonly paceIntervalNs: number;
-  /** Of one vCPU. */
-  readonly batchesPerSecond: number;
   /** Pages below this one belong to the guest itself. */
   readonly ownPages: OwnPages;
   readonly workingSetPages: number;
@@ -97,8 +95,6 @@ export class DemoGuestError extends Error {
 }
 
 const MIB = 2 ** 20;
-/** More batches at high rates: a vCPU that cannot keep up must still show its heartbeats. */
-const MAX_PAGES_PER_BATCH = 500;
 const TICKS_PER_SECOND = 10;
 /** The check pass costs about 0.5 µs a page: this rate is a quarter of a core. */
 const MAX_CHECKS_PER_SECOND = 500_000;
@@ -154,7 +150,6 @@ export function planDemoGuest(request: DemoGuestRequest): DemoGuestPlan {
     ],
     entry: { rip: CODE_ADDRESS, cr3: PML4_PAGE * PAGE_SIZE, stacks: starts.map((start) => start.rsp), vcpus: starts },
     paceIntervalNs: paceIntervalNs(vcpus),
-    batchesPerSecond: batches,
     ownPages: own,
     workingSetPages,
     slices,

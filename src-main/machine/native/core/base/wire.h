@@ -23,7 +23,7 @@ inline constexpr std::uint64_t kSectionConfiguration = 0x07;
 inline constexpr std::uint64_t kSectionCommand = 0x08;
 inline constexpr std::uint64_t kSectionFooter = 0x7e;
 
-// Commands (section type 8). GODWIT_GO is negotiated and never sent to a peer that did not offer it.
+// Commands (section type 8). GODWIT_GO and GODWIT_ABANDON are negotiated and never sent to a peer that did not offer them.
 inline constexpr std::uint64_t kCommandOpenReturnPath = 1;
 inline constexpr std::uint64_t kCommandPing = 2;
 inline constexpr std::uint64_t kCommandPostcopyAdvise = 3;
@@ -36,6 +36,7 @@ inline constexpr std::uint64_t kCommandPostcopyResume = 9;
 inline constexpr std::uint64_t kCommandRecvBitmap = 10;
 inline constexpr std::uint64_t kCommandSwitchoverStart = 11;
 inline constexpr std::uint64_t kCommandGodwitGo = 0x4701;
+inline constexpr std::uint64_t kCommandGodwitAbandon = 0x4702;
 
 // Return path messages. GODWIT_LOADED is negotiated and never sent to a peer that did not ask.
 inline constexpr std::uint64_t kReturnPathShut = 1;

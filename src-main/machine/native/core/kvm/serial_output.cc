@@ -70,7 +70,7 @@ void SerialOutput::drain() {
   changed_.notify_all();
 }
 
-/// Hands one piece to the sink; `wait`: waits until the sink takes some or close() is called. False: no more can be done.
+/// Hands one piece to the sink; `wait`: waits until the sink takes some or close() is called. False: no more to do.
 bool SerialOutput::write_some(bool wait) {
   pollfd fds[2] = {{sink_.get(), POLLOUT, 0}, {wake_.get(), POLLIN, 0}};
   if (::poll(fds, 2, wait ? -1 : 0) < 0) return errno == EINTR;

@@ -11,7 +11,7 @@ constexpr std::uint8_t kIerBits = 0x0f;
 constexpr std::uint8_t kMcrBits = 0x1f;
 constexpr std::uint8_t kLsrDataReady = 0x01;
 constexpr std::uint8_t kFcrEnable = 0x01;
-constexpr std::uint8_t kFcrStoredBits = 0xc9;  // enable, DMA mode and trigger level stay; the reset bits clear themselves
+constexpr std::uint8_t kFcrStoredBits = 0xc9;  // enable, DMA mode, trigger level; the reset bits clear themselves
 constexpr std::uint8_t kIirFifoEnabled = 0xc0;
 
 }  // namespace

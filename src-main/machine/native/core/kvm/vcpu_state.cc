@@ -14,14 +14,14 @@ constexpr std::uint32_t kMsrTscDeadline = 0x6e0;
 
 template <typename T>
 Status get(int fd, unsigned long request, const char* name, T* into) {
-  if (kvm_ioctl(fd, request, into) != 0) return Failure::from_errno(name, std::string("cannot read the state of a vCPU by ") + name);
-  return success();
+  if (kvm_ioctl(fd, request, into) == 0) return success();
+  return Failure::from_errno(name, std::string("cannot read the state of a vCPU by ") + name);
 }
 
 template <typename T>
 Status set(int fd, unsigned long request, const char* name, const T* from) {
-  if (kvm_ioctl(fd, request, from) != 0) return Failure::from_errno(name, std::string("KVM refuses the state of a vCPU by ") + name);
-  return success();
+  if (kvm_ioctl(fd, request, from) == 0) return success();
+  return Failure::from_errno(name, std::string("KVM refuses the state of a vCPU by ") + name);
 }
 
 Status read_msrs(int fd, std::span<const std::uint32_t> indices, std::vector<Msr>& msrs) {

@@ -29,7 +29,7 @@ Result<std::shared_ptr<Vm>> Vm::create(VmOptions options) {
   Result<KvmSystem> system = KvmSystem::open();
   if (!system) return std::move(system).failure();
   if (system->capability(KVM_CAP_IMMEDIATE_EXIT) == 0) {
-    return Failure{ENOSYS, {}, "this kernel's KVM cannot stop a vCPU exactly (no KVM_CAP_IMMEDIATE_EXIT): use Linux 4.12 or later"};
+    return Failure{ENOSYS, {}, "this kernel's KVM cannot stop a vCPU exactly (KVM_CAP_IMMEDIATE_EXIT): use Linux 4.12"};
   }
   Result<std::shared_ptr<VmHandle>> handle = VmHandle::create(*system, options.memory, options.slots);
   if (!handle) return std::move(handle).failure();
@@ -161,14 +161,16 @@ Status Vm::check_parked(unsigned vcpu) const {
   }
   std::lock_guard lock(mutex_);
   if (close_begun_) return closed();
-  if (state_ != State::kStopped) return Failure{EBUSY, {}, "the state of a vCPU is available while the machine is stopped only"};
+  if (state_ != State::kStopped) return Failure{EBUSY, {}, "the machine runs: stop it to get or set a vCPU's state"};
   return success();
 }
 
 void Vm::get_state(unsigned vcpu, std::vector<std::uint32_t> msr_indices, Completion<VcpuState> done) {
   if (Status status = check_parked(vcpu); !status) return done(status.failure());
   Vcpu* const target = vcpus_[vcpu].get();
-  target->post([target, indices = std::move(msr_indices), done = std::move(done)] { done(target->read_state(indices)); });
+  target->post([target, indices = std::move(msr_indices), done = std::move(done)] {
+    done(target->read_state(indices));
+  });
 }
 
 void Vm::set_state(unsigned vcpu, VcpuState state, Completion<std::vector<std::uint32_t>> done) {

@@ -17,7 +17,8 @@ namespace godwit {
 /// A part of the memory block as the guest sees it. All three are bytes.
 struct MemorySlot {
   std::uint64_t guest_address = 0;
-  std::uint64_t offset = 0;  // in the block; a multiple of 64 pages, so that words of a dirty log are words of the bitmap
+  // In the block; a multiple of 64 pages, so that words of a dirty log are words of the bitmap.
+  std::uint64_t offset = 0;
   std::uint64_t size = 0;
 };
 

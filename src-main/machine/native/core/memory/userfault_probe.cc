@@ -34,8 +34,8 @@ Result<UserfaultSupport> probe_userfault() {
   if (!fd) fd = open_through_syscall();
   if (!fd) {
     const int code = errno;
-    const char* remedy = code == EPERM ? "; give your user access to /dev/userfaultfd or set vm.unprivileged_userfaultfd=1"
-                                       : "; this kernel is built without it";
+    const char* remedy = "; this kernel is built without it";
+    if (code == EPERM) remedy = "; give your user access to /dev/userfaultfd or set vm.unprivileged_userfaultfd=1";
     return Failure{code, "userfaultfd", std::string("userfaultfd cannot be used: ") + std::strerror(code) + remedy};
   }
   uffdio_api api{};
