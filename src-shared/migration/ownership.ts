@@ -60,7 +60,13 @@ type Table<Phase extends string, Event extends string> = Readonly<
  */
 export const sourceSteps: Table<SourcePhase, SourceEvent> = {
   idle: { migrate: 'copying', killed: 'gone' },
-  copying: { 'guest-stopped': 'stopped', 'link-lost': 'returned', refused: 'returned', cancel: 'returned', killed: 'gone' },
+  copying: {
+    'guest-stopped': 'stopped',
+    'link-lost': 'returned',
+    refused: 'returned',
+    cancel: 'returned',
+    killed: 'gone',
+  },
   stopped: {
     loaded: 'committed',
     // A stock peer gives no LOADED: its SHUT 0, or without a return path the last byte written, is all there is.
@@ -151,7 +157,8 @@ export function ownership(source: SourcePhase, destination: DestinationPhase): O
 export const sourceSentences: Readonly<Record<SourcePhase, string>> = {
   idle: 'The guest is here.',
   copying: 'The guest is here and runs on while its memory is copied.',
-  stopped: 'The guest is here, stopped for the switchover; it goes on here unless the destination reports that it has everything.',
+  stopped:
+    'The guest is here, stopped for the switchover; it goes on here unless the destination reports that it has everything.',
   committed: 'The destination has the whole guest; it does not run here any more.',
   'handed-over': 'The guest is at the destination.',
   returned: 'The guest stayed here.',

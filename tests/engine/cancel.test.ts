@@ -15,7 +15,11 @@ describe('migrate_cancel', () => {
     const { source, destination } = rig;
     const over = rig.outcome();
     await rig.startMigration();
-    await eventually(() => source.migration(), ({ status }) => status === 'active', 'the copy');
+    await eventually(
+      () => source.migration(),
+      ({ status }) => status === 'active',
+      'the copy',
+    );
 
     await source.ask('migrate_cancel');
 
@@ -44,7 +48,11 @@ describe('migrate_cancel', () => {
     const over = rig.outcome();
     await rig.startMigration();
     await reached.promise;
-    await eventually(() => source.runState(), (state) => state === 'finish-migrate', 'the guest to be stopped');
+    await eventually(
+      () => source.runState(),
+      (state) => state === 'finish-migrate',
+      'the guest to be stopped',
+    );
 
     const asked = performance.now();
     await source.ask('migrate_cancel');
@@ -53,7 +61,10 @@ describe('migrate_cancel', () => {
 
     expect(await source.runState()).toBe('running');
     expect(performance.now() - asked).toBeLessThan(500);
-    expect(source.events.map(({ name }) => name).filter((name) => name === 'STOP' || name === 'RESUME')).toEqual(['STOP', 'RESUME']);
+    expect(source.events.map(({ name }) => name).filter((name) => name === 'STOP' || name === 'RESUME')).toEqual([
+      'STOP',
+      'RESUME',
+    ]);
     expect(await destination.process.exited).toMatchObject({
       code: 1,
       lastWords: 'load of migration failed: The source cancelled the migration and keeps the guest',
@@ -69,10 +80,17 @@ describe('migrate_cancel', () => {
   });
 
   it('ends a migration that was never answered by its listener', async () => {
-    rig = await MigrationRig.start({ maxBandwidth: 8 * MIB, proxy: () => ({ cutAt: { byte: 100, direction: 'forward', effect: 'stall' } }) });
+    rig = await MigrationRig.start({
+      maxBandwidth: 8 * MIB,
+      proxy: () => ({ cutAt: { byte: 100, direction: 'forward', effect: 'stall' } }),
+    });
     const over = rig.outcome();
     await rig.startMigration();
-    await eventually(() => rig!.source.migration(), ({ status }) => status === 'active', 'the copy');
+    await eventually(
+      () => rig!.source.migration(),
+      ({ status }) => status === 'active',
+      'the copy',
+    );
     await rig.source.ask('migrate_cancel');
     expect(await over).toBe('cancelled');
     expect(await rig.source.runState()).toBe('running');
@@ -84,7 +102,11 @@ describe('quit of the source', () => {
     rig = await MigrationRig.start({ maxBandwidth: 8 * MIB });
     const { source, destination } = rig;
     await rig.startMigration();
-    await eventually(() => source.migration(), ({ status }) => status === 'active', 'the copy');
+    await eventually(
+      () => source.migration(),
+      ({ status }) => status === 'active',
+      'the copy',
+    );
     await source.ask('quit');
     expect((await source.process.exited).code).toBe(0);
     expect((await destination.process.exited).code).toBe(1);

@@ -34,8 +34,13 @@ async function demoThroughProxy(options: Omit<DemoOptions, 'mode' | 'route'>): P
     return proxy.uri;
   };
   try {
-    const result = await runDemo({ mode: 'precopy', ...options, route }, { signal: new AbortController().signal, onProgress });
-    const proxiedBytes = proxies.flatMap(({ connections }) => connections).reduce((sum, { bytes }) => sum + bytes.forward, 0);
+    const result = await runDemo(
+      { mode: 'precopy', ...options, route },
+      { signal: new AbortController().signal, onProgress },
+    );
+    const proxiedBytes = proxies
+      .flatMap(({ connections }) => connections)
+      .reduce((sum, { bytes }) => sum + bytes.forward, 0);
     return { result, proxiedBytes, sourceGoneWhileVerifying: sourceGone };
   } finally {
     await Promise.all(proxies.map((proxy) => proxy.close()));
@@ -92,7 +97,14 @@ describe('the demo', () => {
 
   it('moves a live guest over tcp', async () => {
     const result = await runDemo(
-      { mode: 'precopy', memoryBytes: 64 * MIB, cpus: 1, dirtyRate: 5000, workingSetBytes: 16 * MIB, uri: 'tcp:127.0.0.1:0' },
+      {
+        mode: 'precopy',
+        memoryBytes: 64 * MIB,
+        cpus: 1,
+        dirtyRate: 5000,
+        workingSetBytes: 16 * MIB,
+        uri: 'tcp:127.0.0.1:0',
+      },
       { signal: new AbortController().signal },
     );
     expect(result.verified).toBe(true);

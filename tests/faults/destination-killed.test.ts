@@ -28,31 +28,34 @@ afterEach(async () => {
   rig = undefined;
 });
 
-it.each(points)('goes on at the source, and says why, when the destination is killed at $element $occurrence', async (point) => {
-  rig = await MigrationRig.start({
-    maxBandwidth: 64 * 1024 ** 2,
-    proxy: (self) => ({
-      onElement: async ({ name, occurrence }) => {
-        if (name !== point.element || occurrence !== (point.occurrence ?? 1)) return;
-        self.destination.process.kill('SIGKILL');
-        await self.destination.process.exited;
-      },
-    }),
-  });
-  const { source } = rig;
+it.each(points)(
+  'goes on at the source, and says why, when the destination is killed at $element $occurrence',
+  async (point) => {
+    rig = await MigrationRig.start({
+      maxBandwidth: 64 * 1024 ** 2,
+      proxy: (self) => ({
+        onElement: async ({ name, occurrence }) => {
+          if (name !== point.element || occurrence !== (point.occurrence ?? 1)) return;
+          self.destination.process.kill('SIGKILL');
+          await self.destination.process.exited;
+        },
+      }),
+    });
+    const { source } = rig;
 
-  expect(await rig.migrate()).toBe('failed');
+    expect(await rig.migrate()).toBe('failed');
 
-  expect(await source.runState()).toBe('running');
-  expect(await rig.phases()).toEqual({ source: 'returned', destination: 'gone' });
-  expect(ownership('returned', 'gone').runs).toBe('source');
-  const { 'error-desc': reason } = await source.migration();
-  expect(reason).toMatch(/destination|socket|connection|channel/i);
-  expect((await source.phase()).sentence).toContain('The guest stayed here.');
-  const before = await source.heartbeats();
-  await source.beating((before.vcpus[0]?.count ?? 0) + 50);
-  expect(await source.serial()).not.toContain('CORRUPT');
-});
+    expect(await source.runState()).toBe('running');
+    expect(await rig.phases()).toEqual({ source: 'returned', destination: 'gone' });
+    expect(ownership('returned', 'gone').runs).toBe('source');
+    const { 'error-desc': reason } = await source.migration();
+    expect(reason).toMatch(/destination|socket|connection|channel/i);
+    expect((await source.phase()).sentence).toContain('The guest stayed here.');
+    const before = await source.heartbeats();
+    await source.beating((before.vcpus[0]?.count ?? 0) + 50);
+    expect(await source.serial()).not.toContain('CORRUPT');
+  },
+);
 
 it('leaves the source able to migrate again after a destination was killed', async () => {
   rig = await MigrationRig.start({

@@ -82,9 +82,12 @@ describe('a link cut with both ends alive', () => {
     },
   );
 
-  it.each(backwardBytes)('never lets both run, and lets one, when %i bytes of the return path have passed', async (byte) => {
-    await cutAndJudge({ byte, direction: 'backward' });
-  });
+  it.each(backwardBytes)(
+    'never lets both run, and lets one, when %i bytes of the return path have passed',
+    async (byte) => {
+      await cutAndJudge({ byte, direction: 'backward' });
+    },
+  );
 });
 
 describe('the commit', () => {

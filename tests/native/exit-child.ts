@@ -2,7 +2,16 @@
 /** Ends a process, or a worker's environment, in the middle of native work. The first argument says how. */
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { native } from '../../src-main/machine/native/index.ts';
-import { COUNT, COUNT_ALOUD, createTestMachine, eventually, MIB, readCounter, SERIAL_PORT, TRIPLE_FAULT } from './long-mode.ts';
+import {
+  COUNT,
+  COUNT_ALOUD,
+  createTestMachine,
+  eventually,
+  MIB,
+  readCounter,
+  SERIAL_PORT,
+  TRIPLE_FAULT,
+} from './long-mode.ts';
 
 async function runningMachine() {
   const made = await createTestMachine({ vcpus: 3, payload: COUNT_ALOUD, registers: { rdx: SERIAL_PORT } });

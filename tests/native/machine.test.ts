@@ -173,9 +173,9 @@ describe('a machine driven through the addon', () => {
     expect(() => new VirtualMachine({ ...options, vcpus: 17 })).toThrow(/1 to 16 vCPUs/);
     expect(() => new VirtualMachine({ ...options, dirtyRingSize: 4096 })).toThrow(/dirty ring/);
     expect(() => new VirtualMachine({ ...options, serialFd: 100_000 })).toThrow(/descriptor/);
-    expect(() => new VirtualMachine({ ...options, slots: [{ guestAddress: 0, offset: 0, sizeBytes: 2 * MIB }] })).toThrow(
-      /outside the memory block/,
-    );
+    expect(
+      () => new VirtualMachine({ ...options, slots: [{ guestAddress: 0, offset: 0, sizeBytes: 2 * MIB }] }),
+    ).toThrow(/outside the memory block/);
     expect(() => new VirtualMachine({ ...options, memory: {} as typeof memory })).toThrow(TypeError);
     expect(() => new VirtualMachine({ ...options, vcpus: 1.5 })).toThrow(TypeError);
     memory.close();

@@ -143,8 +143,8 @@ std::string refusal(const Bytes& bytes) {
 
 TEST_CASE("malformed records are refused with flags, offset, block and place") {
   CHECK(refusal(one({kZero | kContinue, 0, "", {0}})) ==
-        "Unable to load the RAM record at byte 0 of the stream (flags 0x22 = ZERO|CONTINUE, offset 0x0): it continues a "
-        "block, but no record before it named one");
+        "Unable to load the RAM record at byte 0 of the stream (flags 0x22 = ZERO|CONTINUE, offset 0x0): it continues "
+        "a block, but no record before it named one");
   CHECK(refusal(one({kPage, 0, "pc.bi\x1bos", page_body()})) ==
         "Unable to load the RAM record at byte 0 of the stream (flags 0x8 = PAGE, offset 0x0): this machine has no RAM "
         "block 'pc.bi?os'");
@@ -211,8 +211,9 @@ TEST_CASE("a stream cut anywhere fails with end of stream and keeps what came be
     const std::size_t cut = round < 60 ? static_cast<std::size_t>(round) : random() % bytes.size();
     CAPTURE(cut);
     Blocks blocks;
-    const Result<RamRecordEnd> result = load(*blocks.loader, Bytes(bytes.begin(), bytes.begin() + static_cast<long>(cut)),
-                                             1 + random() % 6000, static_cast<std::uint64_t>(round));
+    const Bytes start(bytes.begin(), bytes.begin() + static_cast<long>(cut));
+    const Result<RamRecordEnd> result =
+        load(*blocks.loader, start, 1 + random() % 6000, static_cast<std::uint64_t>(round));
     REQUIRE_FALSE(result.ok());
     CHECK(result.failure().code == Failure::kEndOfStream);
     CHECK(result.failure().message.find("after " + std::to_string(cut) + " bytes") != std::string::npos);
@@ -228,7 +229,8 @@ TEST_CASE("damaged streams never write beyond the used length and always end") {
     const std::size_t damages = 1 + random() % 5;
     for (std::size_t damage = 0; damage < damages; ++damage) {
       // Near the start of a record more often than in a body.
-      const std::size_t at = random() % 2 == 0 ? random() % std::min<std::size_t>(bytes.size(), 64) : random() % bytes.size();
+      const std::size_t range = random() % 2 == 0 ? std::min<std::size_t>(bytes.size(), 64) : bytes.size();
+      const std::size_t at = random() % range;
       bytes[at] = static_cast<std::uint8_t>(random());
     }
     Blocks blocks;
@@ -245,7 +247,8 @@ TEST_CASE("random bytes are refused or end, whatever they are") {
     CAPTURE(seed);
     std::mt19937_64 random(seed);
     Blocks blocks;
-    const Result<RamRecordEnd> result = load(*blocks.loader, random_bytes(random, random() % 300), 1 + random() % 40, seed);
+    const Bytes bytes = random_bytes(random, random() % 300);
+    const Result<RamRecordEnd> result = load(*blocks.loader, bytes, 1 + random() % 40, seed);
     if (!result.ok()) CHECK((result.failure().code == EPROTO || result.failure().code == Failure::kEndOfStream));
   }
 }

@@ -79,7 +79,9 @@ inline void apply_records(const std::vector<Record>& records, std::map<std::stri
     REQUIRE(blocks.contains(block));
     Bytes& memory = blocks[block];
     REQUIRE(record.offset + kPageSize <= memory.size());
-    for (std::uint64_t i = 0; i < kPageSize; ++i) memory[record.offset + i] = record.body[record.body.size() == 1 ? 0 : i];
+    for (std::uint64_t i = 0; i < kPageSize; ++i) {
+      memory[record.offset + i] = record.body[record.body.size() == 1 ? 0 : i];
+    }
   }
 }
 

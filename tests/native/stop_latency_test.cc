@@ -34,9 +34,10 @@ TEST_CASE("stopping up to four busy vCPUs is prompt") {
   for (const unsigned vcpus : {1u, 2u, 4u}) {
     // Other processes may take the processors away in the middle of a stop: the best of three rounds counts.
     Latency latency = measure(vcpus, random);
-    for (int round = 1; round < 3 && !latency.prompt(); ++round) latency = measure(vcpus, random);
+    for (int round = 1; kTimingCounts && round < 3 && !latency.prompt(); ++round) latency = measure(vcpus, random);
     MESSAGE(vcpus << " vCPUs, 200 stops: median " << latency.median << " ms, p95 " << latency.p95 << " ms, longest "
                   << latency.longest << " ms");
+    if (!kTimingCounts) continue;
     CHECK(latency.median < 2);
     CHECK(latency.p95 < 5);
   }

@@ -46,6 +46,13 @@ inline std::uint64_t get64(const GuestMemory& memory, std::uint64_t offset) {
   return value;
 }
 
+/// Sanitizers slow threads down: what is measured under them says nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kTimingCounts = false;
+#else
+inline constexpr bool kTimingCounts = true;
+#endif
+
 /// Maps the first GiB and the GiB at 4 GiB, one to one, in pages of 2 MiB. Accessed and dirty bits are set already, so
 /// that page walks write nothing; the user bit is set, so that it also runs on a KVM that runs guests in user mode.
 inline void write_page_tables(GuestMemory& memory) {

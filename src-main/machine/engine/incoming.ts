@@ -117,7 +117,8 @@ export class IncomingMigration {
       if (element.kind === 'command') this.#command(channel, element);
       else await this.#section(channel, element);
     }
-    if (this.#loader === undefined) throw new MigrationError('stream', 'The migration stream ended without a RAM section');
+    if (this.#loader === undefined)
+      throw new MigrationError('stream', 'The migration stream ended without a RAM section');
     await this.#options.machine.applyLoadedState();
   }
 
@@ -125,7 +126,8 @@ export class IncomingMigration {
     switch (element.number) {
       case wire.COMMAND_OPEN_RETURN_PATH:
         read.requireLength(element, 0);
-        if (this.#returnPathOpen) throw new MigrationError('stream', 'CMD_OPEN_RETURN_PATH called when RP already open');
+        if (this.#returnPathOpen)
+          throw new MigrationError('stream', 'CMD_OPEN_RETURN_PATH called when RP already open');
         this.#returnPathOpen = true;
         return;
       case wire.COMMAND_PING:
@@ -136,7 +138,10 @@ export class IncomingMigration {
         read.requireLength(element, 0);
         return;
       default:
-        throw new MigrationError('stream', `MIG_CMD 0x${element.number.toString(16)} unknown (len 0x${element.payload.length.toString(16)})`);
+        throw new MigrationError(
+          'stream',
+          `MIG_CMD 0x${element.number.toString(16)} unknown (len 0x${element.payload.length.toString(16)})`,
+        );
     }
   }
 
@@ -159,17 +164,25 @@ export class IncomingMigration {
     } else if (element.type === 'full') {
       await this.#options.machine.loadSection(element.idstr, element.instanceId, element.version, channel);
     } else {
-      throw new MigrationError('stream', `Unknown savevm section or instance '${name.replace(/[^\x20-\x7e]/g, '?')}'. This machine has no device that is saved in parts but its RAM`);
+      throw new MigrationError(
+        'stream',
+        `Unknown savevm section or instance '${name.replace(/[^\x20-\x7e]/g, '?')}'. This machine has no device that is saved in parts but its RAM`,
+      );
     }
     await read.readFooter(channel, element.id, name);
   }
 
   #startRam(element: { id: number; instanceId: number; version: number }): void {
-    if (element.instanceId !== 0) throw new MigrationError('stream', `Unknown savevm section or instance 'ram' ${element.instanceId}`);
+    if (element.instanceId !== 0)
+      throw new MigrationError('stream', `Unknown savevm section or instance 'ram' ${element.instanceId}`);
     if (element.version !== wire.RAM_SECTION_VERSION) {
-      throw new MigrationError('stream', `savevm: unsupported version ${element.version} for 'ram' v${wire.RAM_SECTION_VERSION}`);
+      throw new MigrationError(
+        'stream',
+        `savevm: unsupported version ${element.version} for 'ram' v${wire.RAM_SECTION_VERSION}`,
+      );
     }
-    if (this.#live.has(element.id)) throw new MigrationError('stream', `Section ${element.id} of RAM was started twice`);
+    if (this.#live.has(element.id))
+      throw new MigrationError('stream', `Section ${element.id} of RAM was started twice`);
     this.#live.set(element.id, 'ram');
   }
 
@@ -189,7 +202,10 @@ export class IncomingMigration {
           break;
         }
         case 'multifd-flush':
-          throw new MigrationError('stream', 'The stream uses multifd, which is not enabled here: switch multifd off at the source');
+          throw new MigrationError(
+            'stream',
+            'The stream uses multifd, which is not enabled here: switch multifd off at the source',
+          );
         case 'hook':
           throw new MigrationError('stream', 'The stream is an RDMA stream, which is not supported: use tcp or unix');
       }
@@ -291,7 +307,10 @@ export class IncomingMigration {
 function asMigrationError(error: unknown): MigrationError {
   if (error instanceof MigrationError) return error;
   const code = codeOf(error);
-  if (code === 'EOF') return new MigrationError('link', 'The source closed the connection before the guest was complete', { cause: error });
+  if (code === 'EOF')
+    return new MigrationError('link', 'The source closed the connection before the guest was complete', {
+      cause: error,
+    });
   if (code === 'EPROTO' || code === 'vmstate') return new MigrationError('stream', messageOf(error), { cause: error });
   return new MigrationError('link', messageOf(error), { cause: error });
 }

@@ -184,7 +184,8 @@ export class OutgoingMigration {
       this.#throwIfInterrupted();
       if (this.estimate.worthCounting(this.remainingBytes)) {
         await this.#sync(saver);
-        if (this.estimate.reached(this.remainingBytes)) return;
+        const { downtimeLimitMs } = this.#options.parameters();
+        if (this.estimate.decide(this.remainingBytes, performance.now(), downtimeLimitMs) === 'switch-over') return;
       }
       const budget = this.#rate.remainingBytes(this.#options.parameters().maxBandwidth);
       if (budget > 0 && this.#rate.remainingMs() > 0) {
@@ -229,7 +230,9 @@ export class OutgoingMigration {
   }
 
   #countSync(newlyDirtyPages: number): void {
-    this.statistics.addSync(performance.now(), newlyDirtyPages, this.#saver?.dirtyPages ?? 0);
+    const now = performance.now();
+    this.statistics.addSync(now, newlyDirtyPages, this.#saver?.dirtyPages ?? 0);
+    this.estimate.addSync(now, newlyDirtyPages * wire.TARGET_PAGE_SIZE);
     this.#options.onPass(this.statistics.syncCount);
   }
 
@@ -254,7 +257,7 @@ export class OutgoingMigration {
 
   async #sendRest(channel: Channel, saver: RamSaver): Promise<void> {
     this.#put(channel, write.sectionContinue(wire.SECTION_END, ramSectionId));
-    for (let passDone = false; !passDone; ) {
+    for (let passDone = false; !passDone;) {
       const sent = await saver.send(channel, { bytes: Infinity, milliseconds: Infinity });
       this.statistics.addPages(sent);
       this.#enqueuedBytes += sent.bytes;

@@ -6,6 +6,17 @@
  * guest is stopped for no longer than the user allows.
  */
 
+/** A pause this short is not worth another pass. */
+const goodEnoughDowntimeMs = 10;
+/** Another pass must leave at most this share of what is pending now, else it is not worth its time. */
+const worthwhileShrink = 0.5;
+/**
+ * Once the rest fits the downtime limit, shortening the pause further may take this many times the limit (what the
+ * halving passes add up to), and no more than a user who raised the limit to force the end would stand.
+ */
+const polishingLimits = 2;
+const longestPolishingMs = 2_000;
+
 /** Below this many bytes in a window nothing is learned about the expected downtime (QEMU's rule). */
 const meaningfulWindowBytes = 10_000;
 
@@ -29,6 +40,18 @@ export class SwitchoverEstimate {
   /** Milliseconds; undefined until it has been computed once: the downtime limit stands in for it. */
   expectedDowntimeMs: number | undefined;
 
+  /** Bytes per millisecond that the guest dirtied between the last two syncs. */
+  dirtyRate = 0;
+  #lastSyncAt: number | undefined;
+  #fitsSince: number | undefined;
+
+  /** A sync at `now` (monotonic milliseconds) found `newlyDirtyBytes`. */
+  addSync(now: number, newlyDirtyBytes: number): void {
+    const elapsed = this.#lastSyncAt === undefined ? 0 : now - this.#lastSyncAt;
+    this.#lastSyncAt = now;
+    if (elapsed > 0) this.dirtyRate = newlyDirtyBytes / elapsed;
+  }
+
   /** Takes a finished window into account. `dirtyBytesAtLastSync` is 0 when the last sync found nothing. */
   update(window: WindowMeasurement, parameters: SwitchoverParameters, dirtyBytesAtLastSync: number): void {
     if (window.ms <= 0) return;
@@ -49,5 +72,20 @@ export class SwitchoverEstimate {
   /** Whether an exact count lets the guest be stopped now. */
   reached(exactPendingBytes: number): boolean {
     return exactPendingBytes === 0 || exactPendingBytes < this.thresholdBytes;
+  }
+
+  /**
+   * Whether to stop the guest now. QEMU stops it as soon as the rest fits the downtime limit, wherever the pass stands;
+   * here the copy goes on for a bounded time while each further pass still halves the pause.
+   */
+  decide(exactPendingBytes: number, now: number, downtimeLimitMs: number): 'copy' | 'switch-over' {
+    if (!this.reached(exactPendingBytes)) {
+      this.#fitsSince = undefined;
+      return 'copy';
+    }
+    if (exactPendingBytes <= this.bandwidth * goodEnoughDowntimeMs) return 'switch-over';
+    this.#fitsSince ??= now;
+    if (now - this.#fitsSince >= Math.min(polishingLimits * downtimeLimitMs, longestPolishingMs)) return 'switch-over';
+    return this.dirtyRate < this.bandwidth * worthwhileShrink ? 'copy' : 'switch-over';
   }
 }

@@ -8,7 +8,11 @@ import { TARGET_PAGE_SIZE } from '../engine/stream/wire.ts';
 const whole = (ms: number): number => Math.round(ms);
 
 /** What an outgoing migration knows at `now` (monotonic milliseconds), in QEMU's names and units. */
-export function outgoingFacts(migration: OutgoingMigration, parameters: MigrationParameters, now: number): MigrationFacts {
+export function outgoingFacts(
+  migration: OutgoingMigration,
+  parameters: MigrationParameters,
+  now: number,
+): MigrationFacts {
   const { statistics, estimate, error, status } = migration;
   const completed = status === 'completed';
   const since = statistics.startedAt === undefined ? undefined : now - statistics.startedAt;

@@ -36,7 +36,10 @@ export interface MachineSettings {
 /** Builds the machine, stopped: `inmigrate` when a guest is awaited, else `prelaunch`. */
 export async function createMachine(settings: MachineSettings): Promise<Machine> {
   if (settings.machine === 'microvm' && settings.guest === undefined && settings.incoming === undefined) {
-    throw new MigrationError('unsupported', 'A microvm needs something to run: give it --guest demo, or --incoming defer to receive a guest');
+    throw new MigrationError(
+      'unsupported',
+      'A microvm needs something to run: give it --guest demo, or --incoming defer to receive a guest',
+    );
   }
   if (settings.machine === 'none' && settings.guest !== undefined) {
     throw new MigrationError('unsupported', '--guest needs vCPUs: machine none has only RAM, use --machine microvm');
@@ -55,7 +58,12 @@ export async function createMachine(settings: MachineSettings): Promise<Machine>
   }
 }
 
-function commonParts(settings: MachineSettings, memory: GuestMemory, slots: readonly MemorySlot[], vm?: VirtualMachine) {
+function commonParts(
+  settings: MachineSettings,
+  memory: GuestMemory,
+  slots: readonly MemorySlot[],
+  vm?: VirtualMachine,
+) {
   const clock = new VirtualClock(() => native.monotonicNs());
   const initialRunState: RunState = settings.incoming === undefined ? 'prelaunch' : 'inmigrate';
   return {
@@ -102,6 +110,7 @@ async function createMicrovm(settings: MachineSettings, memory: GuestMemory): Pr
   });
   try {
     const vcpus = new VcpuSet(vm, cpuid, cpuTraits(hostCpuid, cpuid.entries));
+    await vcpus.rehearse();
     const parts = commonParts(settings, memory, slots, vm);
     const machine = new Machine({
       ...parts,

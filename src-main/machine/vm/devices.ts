@@ -25,7 +25,10 @@ export function timerDevice(clock: VirtualClock): Device {
 
 /** `cpu_common` and `cpu` of each vCPU, then the serial port. */
 export function cpuAndSerialDevices(vcpus: VcpuSet): Device[] {
-  const cpus = Array.from({ length: vcpus.count }, (_, index) => [cpuCommonDevice(vcpus, index), cpuDevice(vcpus, index)]);
+  const cpus = Array.from({ length: vcpus.count }, (_, index) => [
+    cpuCommonDevice(vcpus, index),
+    cpuDevice(vcpus, index),
+  ]);
   return [...cpus.flat(), serialDevice(vcpus)];
 }
 

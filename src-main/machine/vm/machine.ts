@@ -144,9 +144,7 @@ export class Machine implements EngineMachine {
   // --- verbs of a migration, destination
 
   async loadSection(idstr: string, instanceId: number, version: number, source: ByteSource): Promise<void> {
-    const device = this.#devices.find(
-      (candidate) => candidate.idstr === idstr && candidate.instanceId === instanceId,
-    );
+    const device = this.#devices.find((candidate) => candidate.idstr === idstr && candidate.instanceId === instanceId);
     if (device === undefined) {
       const name = idstr.replace(/[^\x20-\x7e]/g, '?');
       throw new MigrationError(

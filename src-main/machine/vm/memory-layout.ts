@@ -26,8 +26,7 @@ export interface BlockRange {
 export function blockRange(slots: readonly MemorySlot[], guestAddress: number, length: number): BlockRange | undefined {
   const slot = slots.find(
     (candidate) =>
-      guestAddress >= candidate.guestAddress &&
-      guestAddress + length <= candidate.guestAddress + candidate.sizeBytes,
+      guestAddress >= candidate.guestAddress && guestAddress + length <= candidate.guestAddress + candidate.sizeBytes,
   );
   return slot && { offset: slot.offset + (guestAddress - slot.guestAddress), length };
 }

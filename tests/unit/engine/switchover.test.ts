@@ -24,7 +24,11 @@ describe('the switchover estimate', () => {
 
   it('prefers the bandwidth that the user promises for the switchover', () => {
     const estimate = new SwitchoverEstimate();
-    estimate.update({ bytes: 1_000_000, ms: 100 }, { downtimeLimitMs: 300, availSwitchoverBandwidth: 5_000_000_000 }, 0);
+    estimate.update(
+      { bytes: 1_000_000, ms: 100 },
+      { downtimeLimitMs: 300, availSwitchoverBandwidth: 5_000_000_000 },
+      0,
+    );
     expect(estimate.thresholdBytes).toBe(1_500_000_000);
   });
 
@@ -43,5 +47,45 @@ describe('the switchover estimate', () => {
     expect(estimate.expectedDowntimeMs).toBeUndefined();
     estimate.update({ bytes: 1_000_000, ms: 100 }, parameters, 2_000_000);
     expect(estimate.expectedDowntimeMs).toBe(200);
+  });
+
+  describe('once the rest fits the downtime limit', () => {
+    /** 1 MB/ms, so 300 MB fit into 300 ms; the guest dirties `dirtyRate` bytes a millisecond. */
+    const measured = (dirtyRate: number): SwitchoverEstimate => {
+      const estimate = new SwitchoverEstimate();
+      estimate.update({ bytes: 100_000_000, ms: 100 }, parameters, 0);
+      estimate.addSync(0, 0);
+      estimate.addSync(100, dirtyRate * 100);
+      return estimate;
+    };
+
+    it('goes on copying while each pass at least halves what is left', () => {
+      expect(measured(400_000).decide(100_000_000, 100, 300)).toBe('copy');
+    });
+
+    it('stops the guest at once when another pass would not pay', () => {
+      expect(measured(600_000).decide(100_000_000, 100, 300)).toBe('switch-over');
+    });
+
+    it('stops the guest when the pause has become too short to matter', () => {
+      expect(measured(0).decide(10_000_000, 100, 300)).toBe('switch-over');
+    });
+
+    it('spends at most twice the limit on a shorter pause, and at most two seconds', () => {
+      const usual = measured(0);
+      expect(usual.decide(100_000_000, 1_000, 300)).toBe('copy');
+      expect(usual.decide(100_000_000, 1_599, 300)).toBe('copy');
+      expect(usual.decide(100_000_000, 1_600, 300)).toBe('switch-over');
+      const forced = measured(0);
+      expect(forced.decide(100_000_000, 1_000, 60_000)).toBe('copy');
+      expect(forced.decide(100_000_000, 3_000, 60_000)).toBe('switch-over');
+    });
+
+    it('starts that time anew when the guest has outrun the limit in between', () => {
+      const estimate = measured(0);
+      expect(estimate.decide(100_000_000, 0, 300)).toBe('copy');
+      expect(estimate.decide(400_000_000, 500, 300)).toBe('copy');
+      expect(estimate.decide(100_000_000, 700, 300)).toBe('copy');
+    });
   });
 });

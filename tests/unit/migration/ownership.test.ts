@@ -35,7 +35,8 @@ function neighbours({ source, destination }: Pair): Pair[] {
   // Messages, from the phase in which they are sent.
   if (source === 'copying') both(source, stepDestination(destination, 'connected'));
   if (source === 'stopped' && destination === 'loading') both(source, stepDestination(destination, 'applied'));
-  if (source === 'stopped' && (destination === 'loaded' || destination === 'waiting')) both(stepSource(source, 'loaded'), destination);
+  if (source === 'stopped' && (destination === 'loaded' || destination === 'waiting'))
+    both(stepSource(source, 'loaded'), destination);
   if (source === 'returned' && destination === 'loaded') both(source, stepDestination(destination, 'abandoned'));
   if (source === 'committed' && destination === 'loaded') both(source, stepDestination(destination, 'go'));
   if (source === 'committed' && destination === 'owner') both(stepSource(source, 'shut'), destination);
@@ -58,13 +59,17 @@ function reachable(): Pair[] {
 
 describe('ownership', () => {
   it('reaches no pair of phases in which both ends may run the guest', () => {
-    const doubled = reachable().filter(({ source, destination }) => sourceMayRun[source] && destinationMayRun[destination]);
+    const doubled = reachable().filter(
+      ({ source, destination }) => sourceMayRun[source] && destinationMayRun[destination],
+    );
     expect(doubled).toEqual([]);
   });
 
   it('explores the whole protocol, the lost links included', () => {
     const pairs = reachable().map(({ source, destination }) => `${source}/${destination}`);
-    expect(pairs).toEqual(expect.arrayContaining(['handed-over/owner', 'returned/waiting', 'committed/waiting', 'returned/gone']));
+    expect(pairs).toEqual(
+      expect.arrayContaining(['handed-over/owner', 'returned/waiting', 'committed/waiting', 'returned/gone']),
+    );
   });
 
   it('can have the guest run at one end in every reachable pair where neither end was killed', () => {

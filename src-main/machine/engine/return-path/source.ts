@@ -74,9 +74,7 @@ export class ReturnPathReader {
       this.#shut.resolve();
     } catch (error) {
       const failure =
-        error instanceof MigrationError
-          ? error
-          : new MigrationError('link', describeLinkLoss(error), { cause: error });
+        error instanceof MigrationError ? error : new MigrationError('link', describeLinkLoss(error), { cause: error });
       for (const promise of [this.#features, this.#loaded, this.#shut, this.#failure]) promise.reject(failure);
     }
   }
@@ -87,12 +85,19 @@ export class ReturnPathReader {
     const type = head.readUInt16BE(0);
     const length = head.readUInt16BE(2);
     if (length > wire.RETURN_PATH_MAX_LENGTH) {
-      throw new MigrationError('stream', `Received a return path message of ${length} bytes, the limit is ${wire.RETURN_PATH_MAX_LENGTH}`);
+      throw new MigrationError(
+        'stream',
+        `Received a return path message of ${length} bytes, the limit is ${wire.RETURN_PATH_MAX_LENGTH}`,
+      );
     }
     const expected = fixedLengths[type];
-    if (expected === undefined) throw new MigrationError('stream', `Received an invalid return path message 0x${type.toString(16)}`);
+    if (expected === undefined)
+      throw new MigrationError('stream', `Received an invalid return path message 0x${type.toString(16)}`);
     if (length !== expected) {
-      throw new MigrationError('stream', `Received return path message 0x${type.toString(16)} with length ${length}, expected ${expected}`);
+      throw new MigrationError(
+        'stream',
+        `Received return path message 0x${type.toString(16)} with length ${length}, expected ${expected}`,
+      );
     }
     const value = length === 4 ? (await this.#channel.read(4)).readUInt32BE(0) : 0;
     switch (type) {
@@ -110,7 +115,10 @@ export class ReturnPathReader {
         this.#loaded.resolve();
         return true;
       default:
-        throw new MigrationError('stream', `The destination sent return path message 0x${type.toString(16)}, which nothing asked for`);
+        throw new MigrationError(
+          'stream',
+          `The destination sent return path message 0x${type.toString(16)}, which nothing asked for`,
+        );
     }
   }
 }

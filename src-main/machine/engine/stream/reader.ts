@@ -16,7 +16,14 @@ const discardChunk = 1024 * 1024;
 
 /** Introduces a section: START and FULL name a device, PART and END refer to it by id. */
 export type StreamElement =
-  | { readonly kind: 'section'; readonly type: 'start' | 'full'; readonly id: number; readonly idstr: string; readonly instanceId: number; readonly version: number }
+  | {
+      readonly kind: 'section';
+      readonly type: 'start' | 'full';
+      readonly id: number;
+      readonly idstr: string;
+      readonly instanceId: number;
+      readonly version: number;
+    }
   | { readonly kind: 'section'; readonly type: 'part' | 'end'; readonly id: number }
   | { readonly kind: 'command'; readonly number: number; readonly payload: Uint8Array }
   | { readonly kind: 'eof' };
@@ -58,7 +65,9 @@ export async function readConfiguration(source: ByteSource, machineType: string)
   if (length > maxMachineName) throw malformed(`Machine type name of ${length} bytes, the limit is ${maxMachineName}`);
   const name = length === 0 ? '' : Buffer.from(await source.read(length)).toString('utf8');
   if (name !== machineType) {
-    throw malformed(`Machine type received is '${printable(name)}' and local is '${machineType}': start the destination as that machine`);
+    throw malformed(
+      `Machine type received is '${printable(name)}' and local is '${machineType}': start the destination as that machine`,
+    );
   }
   await readConfigurationSubsections(source);
 }
@@ -69,7 +78,9 @@ async function readConfigurationSubsections(source: ByteSource): Promise<void> {
   if (type !== wire.SECTION_SUBSECTION) return;
   const head = await source.peek(2);
   const name = Buffer.from((await source.peek(2 + (head[1] ?? 0))).subarray(2)).toString('utf8');
-  throw malformed(`The stream needs '${printable(name)}', which is not enabled here: set the same capabilities on both ends`);
+  throw malformed(
+    `The stream needs '${printable(name)}', which is not enabled here: set the same capabilities on both ends`,
+  );
 }
 
 /** Reads the introduction of the next element. */
@@ -116,7 +127,9 @@ export async function readFooter(source: ByteSource, id: number, what: string): 
   const footerId = data.readUInt32BE(1);
   if (type !== wire.SECTION_FOOTER) throw malformed(`Missing section footer for ${printable(what)}`);
   if (footerId !== id) {
-    throw malformed(`Mismatched section id in footer for ${printable(what)}: read 0x${footerId.toString(16)}, expected 0x${id.toString(16)}`);
+    throw malformed(
+      `Mismatched section id in footer for ${printable(what)}: read 0x${footerId.toString(16)}, expected 0x${id.toString(16)}`,
+    );
   }
 }
 
@@ -140,11 +153,13 @@ export interface AnnouncedBlock {
 /** Reads the block list whose sizes add up to `totalBytes`. */
 export async function readBlockList(source: ByteSource, totalBytes: bigint): Promise<AnnouncedBlock[]> {
   const blocks: AnnouncedBlock[] = [];
-  for (let left = totalBytes; left > 0n; ) {
+  for (let left = totalBytes; left > 0n;) {
     const name = await readCountedString(source);
     const usedBytes = Buffer.from(await source.read(8)).readBigUInt64BE(0);
     if (usedBytes === 0n || usedBytes > left) {
-      throw malformed(`RAM block '${printable(name)}' of ${usedBytes} bytes does not fit the announced total of ${totalBytes}`);
+      throw malformed(
+        `RAM block '${printable(name)}' of ${usedBytes} bytes does not fit the announced total of ${totalBytes}`,
+      );
     }
     blocks.push({ name: printable(name), usedBytes });
     left -= usedBytes;
@@ -155,6 +170,8 @@ export async function readBlockList(source: ByteSource, totalBytes: bigint): Pro
 /** Checks a command's payload length. */
 export function requireLength(element: { number: number; payload: Uint8Array }, length: number): void {
   if (element.payload.length !== length) {
-    throw malformed(`MIG_CMD 0x${element.number.toString(16)} received with bad length ${element.payload.length}, expected ${length}`);
+    throw malformed(
+      `MIG_CMD 0x${element.number.toString(16)} received with bad length ${element.payload.length}, expected ${length}`,
+    );
   }
 }

@@ -3,8 +3,9 @@ import { applyDefaults } from './blank-state.ts';
 import { bufferSource, isEndOfSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { Decoder } from './decoder.ts';
-import { fixedFieldSize, SUBSECTION_PREFIX_BYTES, SUBSECTION_TYPE, SUBSECTION_VERSION_BYTES } from './layout.ts';
+import { fixedFieldSize, SUBSECTION_PREFIX_BYTES, SUBSECTION_VERSION_BYTES } from './layout.ts';
 import type { Values } from './layout.ts';
+import { nameAfterSection, nameAfterStruct } from './subsection-name.ts';
 import type { Field, SubsectionShape, Table, TableShape } from './table.ts';
 import { VmstateError } from './vmstate-error.ts';
 
@@ -129,8 +130,8 @@ class Loader {
     applyDefaults(table, values);
     const seen = new Set<SubsectionShape>();
     for (;;) {
-      const place = `the end of ${table.name}`;
-      const name = outermost ? await this.#nameAfterSection(table, place) : await this.#nameAfterStruct(table, place);
+      const looking = outermost ? nameAfterSection(this.#source) : nameAfterStruct(this.#source, table.name);
+      const name = await this.#demand(looking, `the end of ${table.name}`);
       if (name?.startsWith(`${table.name}/`) !== true) return;
       const subsection = table.subsections.find((candidate) => candidate.table.name === name);
       if (subsection === undefined) {
@@ -153,57 +154,15 @@ class Loader {
     await this.#table(table, version, values, `${table.name}: `);
   }
 
-  /** After a whole section nothing else starts like a subsection. */
-  async #nameAfterSection(table: TableShape, place: string): Promise<string | undefined> {
-    const [type] = await this.#demand(this.#source.peek(1), place);
-    return type === SUBSECTION_TYPE ? this.#peekName(place) : undefined;
-  }
-
-  /**
-   * Fields that follow a struct may look like the start of a subsection. So the name is compared byte by byte: one that
-   * goes wrong is not waited for, since the source may have sent no more.
-   */
-  async #nameAfterStruct(table: TableShape, place: string): Promise<string | undefined> {
-    const prefix = Buffer.from(`${table.name}/`, 'latin1');
-    const head = (await this.#peekIfThere(SUBSECTION_PREFIX_BYTES + 1)) ?? [];
-    const [type, length = 0, first] = head;
-    if (type !== SUBSECTION_TYPE || length <= prefix.length || first !== prefix[0]) return undefined;
-    for (let matched = 2; matched <= prefix.length; matched++) {
-      const start = await this.#demand(this.#source.peek(SUBSECTION_PREFIX_BYTES + matched), place);
-      if (start.at(-1) !== prefix[matched - 1]) return undefined;
-    }
-    return this.#peekName(place);
-  }
-
-  /** Grows to `n` bytes only while what is there looks like a subsection. */
-  async #peekIfThere(n: number): Promise<Uint8Array | undefined> {
-    let bytes: Uint8Array | undefined;
-    try {
-      for (let count = 1; count <= n && (bytes === undefined || bytes[0] === SUBSECTION_TYPE); count++) {
-        bytes = await this.#source.peek(count);
-      }
-    } catch (error) {
-      if (!isEndOfSource(error)) throw error;
-      return undefined;
-    }
-    return bytes;
-  }
-
-  async #peekName(place: string): Promise<string> {
-    const [, length = 0] = await this.#demand(this.#source.peek(SUBSECTION_PREFIX_BYTES), place);
-    const head = await this.#demand(this.#source.peek(SUBSECTION_PREFIX_BYTES + length), place);
-    return Buffer.from(head.subarray(SUBSECTION_PREFIX_BYTES)).toString('latin1');
-  }
-
   #check(table: TableShape, values: Values): void {
     const problem = table.check?.(values as never);
     if (problem === undefined) return;
     throw new VmstateError('INVALID', this.#section, this.#fieldName(table), `${this.#title(table)}: ${problem}`);
   }
 
-  async #demand(bytes: Promise<Uint8Array>, place: string): Promise<Uint8Array> {
+  async #demand<T>(found: Promise<T>, place: string): Promise<T> {
     try {
-      return await bytes;
+      return await found;
     } catch (error) {
       if (!isEndOfSource(error)) throw error;
       const message = `section ${this.#section}: the stream ends at ${place}`;

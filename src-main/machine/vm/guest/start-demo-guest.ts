@@ -22,7 +22,10 @@ export interface DemoGuestHost {
 }
 
 /** Writes the demo guest into RAM and points every vCPU at it. Nothing runs yet. */
-export async function startDemoGuest(settings: DemoGuestSettings, { memory, vcpus, cpuid }: DemoGuestHost): Promise<void> {
+export async function startDemoGuest(
+  settings: DemoGuestSettings,
+  { memory, vcpus, cpuid }: DemoGuestHost,
+): Promise<void> {
   const plan = planDemoGuest({
     memoryBytes: memory.sizeBytes,
     vcpus: vcpus.count,

@@ -33,8 +33,8 @@ enum class Readiness { kReady, kInterrupted, kTimedOut };
 
 inline constexpr std::chrono::milliseconds kNoTimeout{-1};
 
-/// Waits until `fd` shows one of `events` (or an error, or a hang-up), until one of `interrupts` is raised, or until the
-/// time is over. An `fd` of -1 waits for the other two only. An interrupt wins over readiness.
+/// Waits until `fd` shows one of `events` (or an error, or a hang-up), until one of `interrupts` (at most three) is
+/// raised, or until the time is over. An `fd` of -1 waits for the other two only. An interrupt wins over readiness.
 Readiness wait_ready(int fd, short events, std::initializer_list<const Interrupt*> interrupts,
                      std::chrono::milliseconds timeout = kNoTimeout);
 

@@ -157,7 +157,7 @@ std::vector<Output::Item> Output::take() {
   std::size_t parts = 0;
   while (!items_.empty() && bytes < kGatherBytes) {
     Item& next = items_.front();
-    if (parts + next.part_count() > Layer::kMaxParts) break;
+    if (!taken.empty() && parts + next.part_count() > Layer::kMaxParts) break;
     if (!taken.empty() && taken.back().flushed && !next.flushed) break;
     bytes += next.bytes();
     parts += next.part_count();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The output of a channel: one FIFO that any thread appends to and one writer thread drains.
 //
-// Small buffers are copied and never wait. Batches point at bytes that stay where they are (guest pages) and are bounded
-// in flight: who appends them waits for room first. The first write error is sticky: what follows is dropped, and
-// flush() tells.
+// Small buffers are copied and never wait. Batches point at bytes that stay where they are (guest pages) and are
+// bounded in flight: who appends them waits for room first. The first write error is sticky: what follows is dropped,
+// and flush() tells.
 #pragma once
 
 #include <sys/uio.h>

@@ -24,7 +24,8 @@ Result<std::shared_ptr<PendingChannel>> PendingChannel::start(Open open, Complet
 }
 
 PendingChannel::PendingChannel(Open open, Completion<std::shared_ptr<Channel>> done, std::shared_ptr<Interrupt> cancel)
-    : cancel_(std::move(cancel)), thread_([open = std::move(open), done = std::move(done), interrupt = cancel_]() mutable {
+    : cancel_(std::move(cancel)),
+      thread_([open = std::move(open), done = std::move(done), interrupt = cancel_]() mutable {
         ::pthread_setname_np(::pthread_self(), "channel-open");
         Result<std::shared_ptr<Channel>> opened = open_channel(open, *interrupt);
         open = nullptr;  // what it holds (a listener) is released before the outcome is known

@@ -11,6 +11,7 @@
 #include "core/kvm/cpuid.h"
 #include "core/kvm/kick.h"
 #include "core/kvm/kvm_system.h"
+#include "core/kvm/time_slice.h"
 
 namespace godwit {
 
@@ -110,6 +111,7 @@ void Vcpu::set_immediate_exit(bool value) {
 void Vcpu::thread_main() {
   ::pthread_setname_np(::pthread_self(), ("vcpu" + std::to_string(config_.index)).c_str());
   accept_kicks();
+  prefer_short_time_slices();
   ::prctl(PR_SET_TIMERSLACK, 1UL);  // the default of 50 µs would slow down a paced guest
   std::unique_lock lock(mutex_);
   thread_id_ = ::gettid();
