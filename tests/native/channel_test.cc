@@ -4,8 +4,8 @@
 #include <thread>
 
 #include "channel_tools.h"
-#include "core/channels/listener.h"
 #include "core/channels/connect.h"
+#include "core/channels/listener.h"
 
 namespace godwit::test {
 namespace {

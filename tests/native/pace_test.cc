@@ -32,7 +32,8 @@ Pace measure() {
   Pace pace{1e9, 0, processor_seconds() - begin};
   for (const Heartbeats& beats : machine.vm->heartbeats()) {
     CHECK(beats.generation - beats.first_generation == beats.count - 1);
-    const double rate = static_cast<double>(beats.count - 1) * 1e9 / static_cast<double>(beats.last_ns - beats.first_ns);
+    const double seconds = static_cast<double>(beats.last_ns - beats.first_ns) / 1e9;
+    const double rate = static_cast<double>(beats.count - 1) / seconds;
     pace.slowest = std::min(pace.slowest, rate);
     pace.fastest = std::max(pace.fastest, rate);
   }
