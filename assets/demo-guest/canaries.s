@@ -159,6 +159,14 @@ load_privileged_canaries:
 check_canaries:
     push 0                     # wrong ones
     fxsave64 [r11 + PRIVATE_ACTUAL]
+    call build_expected_image
+    call check_fpu
+    add [rsp], rax
+    call check_privileged
+    add [rsp], rax
+    call check_tsc
+    call check_xmm
+    add [rsp], rax
     test dword ptr [PARAMETER_ADDRESS + PARAM_FLAGS], FLAG_AVX
     jz 1f
     call check_xcr0
@@ -167,15 +175,7 @@ check_canaries:
     jnz 1f
     call check_ymm
     add [rsp], rax
-1:  call build_expected_image
-    call check_fpu
-    add [rsp], rax
-    call check_xmm
-    add [rsp], rax
-    call check_privileged
-    add [rsp], rax
-    call check_tsc
-    pop rax
+1:  pop rax
     test rax, rax
     jnz load_canaries
     ret
