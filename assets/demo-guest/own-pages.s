@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The guest's own pages. Those that change carry the batch number of each vCPU, so that an old or empty one shows; those
-# that never change carry checksums.
+# that never change carry checksums. Between batches, where a vCPU spends nearly all of its time, losing a private page
+# is reported; in the middle of a batch it takes the stack along and ends in a crash.
 
 # Starts the private page of this vCPU. Only rates and positions live there: losing them costs pace, not correctness.
 reset_private_page:

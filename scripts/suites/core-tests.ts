@@ -84,7 +84,8 @@ async function runProgram(binary: string, filters: readonly string[], run: CoreT
 /** doctest's last lines hold `[doctest] test cases:  3 |  2 passed | 1 failed | 0 skipped`. */
 function outcomeOf(title: string, { code, output, aborted }: CommandResult): Outcome {
   const counts = /^\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped/m.exec(output);
-  if (counts === null) return failure(`${title}: ${aborted ? 'took too long' : 'ended before its summary'}`);
+  if (aborted) return failure(`${title}: ended before it was done`);
+  if (counts === null) return failure(`${title}: no summary, exit code ${String(code)}`);
   const passed = Number(counts[1]);
   const failed = failedCases(output).map((name) => `${title}: ${name}`);
   while (failed.length < Number(counts[2])) failed.push(`${title}: a test case`);

@@ -19,7 +19,7 @@ export const suites: readonly Suite[] = [
 ];
 
 /** A suite is ended, and counts as failed, when it takes this many times its budget. */
-export const LIMIT_FACTOR = 2;
+export const LIMIT_FACTOR = 3;
 
 /** How much more the long tests of a suite may take. */
 export const LONG_FACTOR = 12;

@@ -176,7 +176,7 @@ export class MigrationRig {
 
   async dispose(): Promise<void> {
     await this.#proxy?.close().catch(() => undefined);
-    await Promise.all([this.#source, this.#destination].map((end) => end?.qmp.close()));
+    await Promise.all([this.#source, this.#destination].map(async (end) => end?.qmp.close()));
     await Promise.all(this.#processes.map((machine) => machine.dispose()));
   }
 

@@ -5,7 +5,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SocketTarget, Channel, RamSaver } from '../native/index.ts';
+import type { RamSaver, SocketTarget } from '../native/index.ts';
 import { native } from '../native/index.ts';
 import { stepSource, type SourceEvent, type SourcePhase } from '../../../src-shared/migration/ownership.ts';
 import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
@@ -13,35 +13,24 @@ import { canTransition } from '../../../src-shared/migration/transitions.ts';
 import { connectChannel } from './channels/open.ts';
 import { codeOf, messageOf, MigrationError } from './errors.ts';
 import type { EngineMachine } from './machine-interface.ts';
-import { RateLimit } from './rate-limit.ts';
+import { OutgoingStream } from './outgoing-stream.ts';
+import { Precopy, type PrecopyParameters } from './precopy.ts';
 import { ReturnPathReader } from './return-path/source.ts';
 import * as wire from './stream/wire.ts';
 import * as write from './stream/writer.ts';
 import { SwitchoverEstimate } from './switchover.ts';
 import { timeouts } from './timeouts.ts';
 import { TransferStatistics } from './transfer-statistics.ts';
-import { vmdescText } from './vmstate/vmdesc-text.ts';
 
-/** Section ids are labels of one stream; RAM's is the first, devices follow. */
-const ramSectionId = 1;
 /** Cookie of the PING that ends the greeting: its PONG tells that every earlier answer has arrived. */
 const greetingCookie = 1;
-
-/** Parameters that are read again whenever they matter, so that a change acts on a running migration. */
-export interface OutgoingParameters {
-  /** Bytes per second; 0: unlimited. */
-  readonly maxBandwidth: number;
-  readonly downtimeLimitMs: number;
-  /** Bytes per second; 0: measured. */
-  readonly availSwitchoverBandwidth: number;
-}
 
 export interface OutgoingOptions {
   readonly machine: EngineMachine;
   readonly target: SocketTarget;
   /** Open the return path: the destination reports its verdict, and two Godwits agree on the commit. */
   readonly returnPath: boolean;
-  readonly parameters: () => OutgoingParameters;
+  readonly parameters: () => PrecopyParameters;
   /** Called on every status change, after it. */
   readonly onStatus: (status: MigrationStatus) => void;
   /** Called after every sync of the dirty bitmap with its count. */
@@ -58,15 +47,14 @@ export class OutgoingMigration {
   readonly finished: Promise<void>;
 
   readonly #options: OutgoingOptions;
-  readonly #rate = new RateLimit(() => performance.now());
   readonly #interrupt = new AbortController();
   #status: MigrationStatus = 'none';
   #phase: SourcePhase = 'idle';
   #error: MigrationError | undefined;
-  #channel: Channel | undefined;
+  #stream: OutgoingStream | undefined;
   #saver: RamSaver | undefined;
+  #precopy: Precopy | undefined;
   #returnPath: ReturnPathReader | undefined;
-  #enqueuedBytes = 0;
   /** The destination is a Godwit that waits for GO. */
   #commitOffered = false;
   /** All is sent; the destination may have it and wait for GO. */
@@ -93,12 +81,12 @@ export class OutgoingMigration {
 
   /** Bytes put on the wire by this attempt. */
   get transferredBytes(): number {
-    return this.#enqueuedBytes;
+    return this.#stream?.bytes ?? 0;
   }
 
   /** Bytes of guest memory that are still dirty. */
   get remainingBytes(): number {
-    return (this.#saver?.dirtyPages ?? 0) * wire.TARGET_PAGE_SIZE;
+    return this.#precopy?.remainingBytes ?? 0;
   }
 
   get totalBytes(): number {
@@ -107,7 +95,7 @@ export class OutgoingMigration {
 
   /** A limit has changed: acts now instead of at the end of the window. */
   parametersChanged(): void {
-    this.#rate.wake();
+    this.#precopy?.wake();
   }
 
   /** Asks for the end of this attempt. Accepted until the commit; the guest then stays here. */
@@ -127,168 +115,75 @@ export class OutgoingMigration {
     this.#step('migrate');
     this.statistics.startedAt = performance.now();
     try {
-      const channel = await connectChannel(this.#options.target, this.#interrupt.signal);
-      this.#channel = channel;
-      const saver = await this.#setup(channel);
-      await this.#iterate(channel, saver);
-      await this.#switchOver(channel, saver);
-      await this.#agree(channel);
+      const stream = new OutgoingStream(await connectChannel(this.#options.target, this.#interrupt.signal));
+      this.#stream = stream;
+      const precopy = await this.#setUp(stream);
+      await precopy.copyWhileRunning(this.#returnPath?.features ?? Promise.resolve());
+      await this.#switchOver(stream, precopy);
+      await this.#agree(stream);
       this.#complete();
     } catch (error) {
       await this.#unwind(await this.#firstCause(error));
     } finally {
-      this.#channel?.close();
+      this.#stream?.channel.close();
       await this.#returnPath?.finished;
       await this.#releaseSaver();
     }
   }
 
-  // --- setup
-
-  async #setup(channel: Channel): Promise<RamSaver> {
-    const { machine, returnPath } = this.#options;
+  /** Everything up to the first page. */
+  async #setUp(stream: OutgoingStream): Promise<Precopy> {
+    const { machine, returnPath, parameters, onPass } = this.#options;
     const started = performance.now();
-    this.#put(channel, write.header(), write.configuration(machine.machineType));
-    if (returnPath) {
-      this.#put(channel, write.command(wire.COMMAND_OPEN_RETURN_PATH));
-      // A stock peer echoes the hello like any cookie; a Godwit adds its feature bits before the last PONG.
-      this.#put(channel, write.ping(wire.GODWIT_HELLO), write.ping(greetingCookie));
-      this.#returnPath = new ReturnPathReader(channel, greetingCookie);
-      this.#returnPath.failure.catch((error: unknown) => {
-        if (error instanceof MigrationError) this.#stopEverything(error);
-      });
-    }
+    stream.put(write.header(), write.configuration(machine.machineType));
+    if (returnPath) this.#openReturnPath(stream);
     const saver = new native.RamSaver(machine.ramBlocks);
     this.#saver = saver;
-    await saver.start();
-    this.#countSync(0);
-    this.#put(
-      channel,
-      write.sectionStart(wire.SECTION_START, ramSectionId, 'ram', 0, wire.RAM_SECTION_VERSION),
-      write.ramSetup(machine.ramBlocks),
-      write.ramEndOfSection(),
-      write.sectionFooter(ramSectionId),
-    );
+    const precopy = new Precopy({
+      stream,
+      saver,
+      statistics: this.statistics,
+      estimate: this.estimate,
+      parameters,
+      onPass,
+      signal: this.#interrupt.signal,
+    });
+    this.#precopy = precopy;
+    await precopy.setUp(machine.ramBlocks);
     this.#throwIfInterrupted();
     this.statistics.setupMs = performance.now() - started;
     this.#setStatus('active');
-    this.#rate.startWindow();
-    return saver;
+    return precopy;
   }
 
-  // --- iterations, while the guest runs
-
-  async #iterate(channel: Channel, saver: RamSaver): Promise<void> {
-    let writtenAtWindowStart = channel.bytesWritten;
-    for (;;) {
-      this.#throwIfInterrupted();
-      if (this.estimate.worthCounting(this.remainingBytes)) {
-        await this.#sync(saver);
-        const { downtimeLimitMs } = this.#options.parameters();
-        if (this.estimate.decide(this.remainingBytes, performance.now(), downtimeLimitMs) === 'switch-over') return;
-      }
-      const budget = this.#rate.remainingBytes(this.#options.parameters().maxBandwidth);
-      if (budget > 0 && this.#rate.remainingMs() > 0) {
-        this.#rate.account(await this.#sendPart(channel, saver, budget));
-      } else {
-        await this.#rate.waitForWindowEnd(this.#interrupt.signal);
-      }
-      if (this.#rate.remainingMs() === 0) {
-        const written = channel.bytesWritten;
-        this.#endWindow(written - writtenAtWindowStart);
-        writtenAtWindowStart = written;
-      }
-    }
+  #openReturnPath(stream: OutgoingStream): void {
+    // A stock peer echoes the hello like any cookie; a Godwit adds its feature bits before the last PONG.
+    stream.put(write.command(wire.COMMAND_OPEN_RETURN_PATH), write.ping(wire.GODWIT_HELLO), write.ping(greetingCookie));
+    this.#returnPath = new ReturnPathReader(stream.channel, greetingCookie);
+    this.#returnPath.failure.catch((error: unknown) => {
+      if (error instanceof MigrationError) this.#stopEverything(error);
+    });
   }
 
-  /** One PART section of at most `budget` bytes of records and the rest of the window; the answer counts framing too. */
-  async #sendPart(channel: Channel, saver: RamSaver, budget: number): Promise<number> {
-    const before = this.#enqueuedBytes;
-    this.#put(channel, write.sectionContinue(wire.SECTION_PART, ramSectionId));
-    const sent = await saver.send(channel, { bytes: budget, milliseconds: this.#rate.remainingMs() });
-    this.statistics.addPages(sent);
-    this.#enqueuedBytes += sent.bytes;
-    this.#put(channel, write.ramEndOfSection(), write.sectionFooter(ramSectionId));
-    this.statistics.precopyBytes += this.#enqueuedBytes - before;
-    return this.#enqueuedBytes - before;
-  }
-
-  #endWindow(writtenBytes: number): void {
-    const { ms } = this.#rate.startWindow();
-    const { downtimeLimitMs, availSwitchoverBandwidth } = this.#options.parameters();
-    this.statistics.endWindow(writtenBytes, ms);
-    this.estimate.update(
-      { bytes: writtenBytes, ms },
-      { downtimeLimitMs, availSwitchoverBandwidth },
-      this.statistics.dirtyBytesAtLastSync,
-    );
-  }
-
-  async #sync(saver: RamSaver): Promise<void> {
-    const { newlyDirtyPages } = await saver.sync();
-    this.#countSync(newlyDirtyPages);
-  }
-
-  #countSync(newlyDirtyPages: number): void {
-    const now = performance.now();
-    this.statistics.addSync(now, newlyDirtyPages, this.#saver?.dirtyPages ?? 0);
-    this.estimate.addSync(now, newlyDirtyPages * wire.TARGET_PAGE_SIZE);
-    this.#options.onPass(this.statistics.syncCount);
-  }
-
-  // --- switchover: the guest is stopped, the rest goes out
-
-  async #switchOver(channel: Channel, saver: RamSaver): Promise<void> {
-    // A return path's first answers come at once or not at all: without them it is not known who the peer is.
+  /** Stops the guest and sends all the rest. */
+  async #switchOver(stream: OutgoingStream, precopy: Precopy): Promise<void> {
     const features = await this.#returnPath?.features;
-    this.#throwIfInterrupted();
-    const before = this.#enqueuedBytes;
+    this.#commitOffered = features !== undefined && (features & wire.GODWIT_FEATURE_COMMIT) !== 0;
+    const before = stream.bytes;
     this.statistics.stoppedAt = performance.now();
     this.#step('guest-stopped');
     await this.#options.machine.stopForMigration();
     this.#throwIfInterrupted();
-    await this.#sync(saver);
-    await this.#sendRest(channel, saver);
-    await this.#sendDevices(channel);
-    this.#commitOffered = features !== undefined && (features & wire.GODWIT_FEATURE_COMMIT) !== 0;
-    await channel.flush();
-    this.statistics.downtimeBytes = this.#enqueuedBytes - before;
-  }
-
-  async #sendRest(channel: Channel, saver: RamSaver): Promise<void> {
-    this.#put(channel, write.sectionContinue(wire.SECTION_END, ramSectionId));
-    for (let passDone = false; !passDone;) {
-      const sent = await saver.send(channel, { bytes: Infinity, milliseconds: Infinity });
-      this.statistics.addPages(sent);
-      this.#enqueuedBytes += sent.bytes;
-      passDone = sent.passDone;
-      this.#throwIfInterrupted();
-    }
-    this.#put(channel, write.ramEndOfSection(), write.sectionFooter(ramSectionId));
-  }
-
-  async #sendDevices(channel: Channel): Promise<void> {
-    const sections = await this.#options.machine.saveSections();
-    sections.forEach((section, index) => {
-      const id = ramSectionId + 1 + index;
-      this.#put(
-        channel,
-        write.sectionStart(wire.SECTION_FULL, id, section.idstr, section.instanceId, section.version),
-        section.payload,
-        write.sectionFooter(id),
-      );
-    });
-    const description = vmdescText(
-      wire.TARGET_PAGE_SIZE,
-      sections.map((section) => section.description),
-    );
-    this.#put(channel, write.endOfStream(), write.vmdescription(description));
+    await precopy.copyRest();
+    await stream.putDevices(this.#options.machine);
+    await stream.channel.flush();
+    this.statistics.downtimeBytes = stream.bytes - before;
   }
 
   // --- the commit rule
 
   /** Ends with the guest handed over, or throws with the guest still here. */
-  async #agree(channel: Channel): Promise<void> {
+  async #agree(stream: OutgoingStream): Promise<void> {
     const returnPath = this.#returnPath;
     if (returnPath === undefined) {
       // One way: what was written is all that this end will ever know.
@@ -299,7 +194,7 @@ export class OutgoingMigration {
       await this.#unlessInterrupted(returnPath.loaded);
       this.#throwIfInterrupted();
       this.#step('loaded');
-      await this.#sendGo(channel, returnPath);
+      await this.#sendGo(stream, returnPath);
     } else {
       await this.#unlessInterrupted(returnPath.shut);
       this.#throwIfInterrupted();
@@ -308,8 +203,8 @@ export class OutgoingMigration {
   }
 
   /** After the commit nothing fails any more: a lost link leaves the destination waiting for `cont`, loaded. */
-  async #sendGo(channel: Channel, returnPath: ReturnPathReader): Promise<void> {
-    this.#put(channel, write.command(wire.COMMAND_GODWIT_GO));
+  async #sendGo(stream: OutgoingStream, returnPath: ReturnPathReader): Promise<void> {
+    stream.put(write.command(wire.COMMAND_GODWIT_GO));
     const late = AbortSignal.timeout(timeouts.confirmationAfterCommit);
     const overdue = new Promise<never>((_, reject) => {
       late.addEventListener('abort', () => {
@@ -331,7 +226,7 @@ export class OutgoingMigration {
   // --- ends
 
   #complete(): void {
-    this.statistics.finish(performance.now(), this.#enqueuedBytes);
+    this.statistics.finish(performance.now(), this.transferredBytes);
     this.#options.machine.leaveAfterMigration();
     this.#setStatus('completed');
   }
@@ -356,7 +251,7 @@ export class OutgoingMigration {
     this.#error = cause;
     this.#saver?.cancel();
     if (this.#awaitingVerdict) await this.#sayFarewell();
-    this.#channel?.shutdown();
+    this.#stream?.channel.shutdown();
     const stopped = this.#phase === 'stopped';
     this.#step(cause.code === 'cancelled' ? 'cancel' : cause.code === 'peer' ? 'refused' : 'link-lost');
     await this.#releaseSaver();
@@ -366,10 +261,10 @@ export class OutgoingMigration {
 
   /** Tells a destination that may hold the whole guest, loaded, that it is not to wait for GO. */
   async #sayFarewell(): Promise<void> {
-    const channel = this.#channel;
-    if (channel === undefined) return;
-    this.#put(channel, write.command(wire.COMMAND_GODWIT_ABANDON));
-    await Promise.race([channel.flush().catch(() => undefined), delay(timeouts.farewell)]);
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    stream.put(write.command(wire.COMMAND_GODWIT_ABANDON));
+    await Promise.race([stream.channel.flush().catch(() => undefined), delay(timeouts.farewell)]);
   }
 
   async #releaseSaver(): Promise<void> {
@@ -387,8 +282,8 @@ export class OutgoingMigration {
     if (this.#interrupt.signal.aborted || this.#phase === 'committed') return;
     this.#interrupt.abort(reason);
     this.#saver?.cancel();
-    if (!this.#awaitingVerdict) this.#channel?.shutdown();
-    this.#rate.wake();
+    if (!this.#awaitingVerdict) this.#stream?.channel.shutdown();
+    this.#precopy?.wake();
   }
 
   async #unlessInterrupted<T>(promise: Promise<T>): Promise<T> {
@@ -408,13 +303,6 @@ export class OutgoingMigration {
 
   #throwIfInterrupted(): void {
     this.#interrupt.signal.throwIfAborted();
-  }
-
-  #put(channel: Channel, ...parts: Uint8Array[]): void {
-    for (const part of parts) {
-      channel.enqueue(part);
-      this.#enqueuedBytes += part.length;
-    }
   }
 
   #step(event: SourceEvent): void {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The QMP commands of a machine: one table, name → schema → handler. */
-import { int, object, str } from '../../control/arguments.ts';
+import { int, object, optional, str, uint, uint64 } from '../../control/arguments.ts';
 import { defineCommand, type Command, type CommandTable } from '../../control/command.ts';
 import {
   migrateArguments,
@@ -196,6 +196,25 @@ function godwitCommands({ machine, migrations }: CommandTargets): CommandTable {
     'x-godwit-serial-tail': defineCommand({
       arguments: nothing,
       handler: () => ({ text: machine.vcpus?.serialTail ?? '' }),
+    }),
+    'x-godwit-dirty': defineCommand({
+      arguments: object({
+        'pages-per-second': uint(32),
+        'working-set': optional(uint64()),
+        seed: optional(uint64()),
+      }),
+      handler: async ({ 'pages-per-second': pagesPerSecond, 'working-set': workingSet, seed }) => {
+        const { writer } = machine;
+        if (writer === undefined) {
+          throw new Refusal('x-godwit-dirty needs machine none: what runs on the vCPUs of a microvm is its guest');
+        }
+        await writer.setLoad({
+          pagesPerSecond,
+          workingSetBytes: workingSet === undefined ? undefined : Number(workingSet),
+          seed: seed === undefined ? undefined : BigInt(seed),
+        });
+        return { 'pages-written': writer.pagesWritten };
+      },
     }),
     'x-godwit-heartbeats': defineCommand({
       arguments: nothing,

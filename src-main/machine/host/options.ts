@@ -57,7 +57,7 @@ export function defineMachineOptions(command: Command): Command {
     .option('--cpus <n>', 'virtual CPUs, 1 to 16 (default: 1)')
     .option('--cpu <model>', 'x86-64-v2, x86-64-v3 or host (default: x86-64-v2)')
     .option('--guest <guest>', 'demo[,dirty-rate=PAGES/S][,working-set=SIZE][,seed=N]')
-    .option('--load <FILE@ADDR>', 'copy a file to a guest physical address; may be repeated', collect)
+    .option('--load <FILE@ADDR>', 'copy a file to a guest physical address (machine none); may be repeated', collect)
     .option('--incoming <defer|URI>', 'wait for an incoming migration: by QMP command, or at once on URI')
     .option('--serial <file:PATH|stdio>', 'where the serial port writes')
     .option('--paused', 'do not run the guest until `cont`')
@@ -94,18 +94,24 @@ export function parseMachineOptions(texts: MachineOptionTexts): MachineOptions {
 
 function checkCombination(texts: MachineOptionTexts, options: MachineOptions): void {
   if (options.machine === 'none') {
-    for (const name of ['cpus', 'cpu', 'guest', 'load', 'serial', 'dirtyRingSize'] as const) {
+    for (const name of ['cpus', 'cpu', 'guest', 'serial', 'dirtyRingSize'] as const) {
       if (texts[name] !== undefined) {
         const option = name === 'dirtyRingSize' ? 'dirty-ring-size' : name;
         throw new UsageError(`--${option} needs a machine with vCPUs: leave it out, or use --machine microvm`);
       }
     }
+    if (options.load.length > 0 && options.incoming) {
+      throw new UsageError('--load and --incoming exclude each other: memory arrives with the migration');
+    }
     return;
+  }
+  if (options.load.length > 0) {
+    throw new UsageError('--load needs --machine none: the demo guest of a microvm owns all of its RAM');
   }
   if (options.guest && options.incoming) {
     throw new UsageError('--guest and --incoming exclude each other: the guest arrives with the migration');
   }
-  if (!options.guest && options.load.length === 0 && !options.incoming && !options.paused) {
+  if (!options.guest && !options.incoming && !options.paused) {
     throw new UsageError('nothing to run: give --guest demo, --incoming defer or --paused');
   }
 }

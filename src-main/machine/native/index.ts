@@ -35,6 +35,26 @@ export interface GuestMemory {
   close(): void;
 }
 
+export interface DirtyLoad {
+  /** 1 to 1,000,000. */
+  readonly pagesPerSecond: number;
+  /** From the start of the block; a multiple of 4096. */
+  readonly workingSetBytes: number;
+  /** Of the choice of pages and of their contents. */
+  readonly seed: bigint;
+}
+
+/** A native thread that keeps writing to guest memory and marks what it wrote: live memory without a vCPU. */
+export interface DirtyWriter {
+  /** Writes from now on; replaces the load where one is under way. */
+  start(load: DirtyLoad): void;
+  /** Resolves when nothing is written any more and every write is marked. */
+  stop(): Promise<void>;
+  /** Since it was made. */
+  readonly pagesWritten: number;
+  close(): void;
+}
+
 /** One register set of CPUID: KVM's kvm_cpuid_entry2. */
 export interface CpuidEntry {
   readonly function: number;
@@ -265,6 +285,7 @@ export interface ProbeReport {
 
 export interface NativeAddon {
   readonly GuestMemory: new (options: GuestMemoryOptions) => GuestMemory;
+  readonly DirtyWriter: new (memory: GuestMemory) => DirtyWriter;
   readonly VirtualMachine: new (options: VirtualMachineOptions) => VirtualMachine;
   readonly RamSaver: new (blocks: readonly RamSaverBlock[]) => RamSaver;
   readonly RamLoader: new (blocks: readonly { name: string; memory: GuestMemory; usedBytes: number }[]) => RamLoader;

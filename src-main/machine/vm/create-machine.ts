@@ -9,8 +9,10 @@ import { cpuTraits } from './cpu/vcpu-state.ts';
 import { cpuAndSerialDevices, globalStateDevice, timerDevice } from './devices.ts';
 import { startDemoGuest, type DemoGuestSettings } from './guest/start-demo-guest.ts';
 import { paceIntervalNs } from './guest/pace.ts';
+import { loadFile, type FileToLoad } from './load-file.ts';
 import { Machine, type MachineEvent } from './machine.ts';
 import { memorySlots } from './memory-layout.ts';
+import { MemoryWriter } from './memory-writer.ts';
 import { VcpuSet } from './vcpu-set.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -20,6 +22,8 @@ export interface MachineSettings {
   readonly cpus: number;
   readonly cpu: CpuModelName;
   readonly guest: DemoGuestSettings | undefined;
+  /** Files to put into RAM, in this order. */
+  readonly load: readonly FileToLoad[];
   /** A guest will arrive by migration. */
   readonly incoming: object | undefined;
   /** A guest that arrives stays stopped until `cont`. */
@@ -44,6 +48,9 @@ export async function createMachine(settings: MachineSettings): Promise<Machine>
   if (settings.machine === 'none' && settings.guest !== undefined) {
     throw new MigrationError('unsupported', '--guest needs vCPUs: machine none has only RAM, use --machine microvm');
   }
+  if (settings.machine === 'microvm' && settings.load.length > 0) {
+    throw new MigrationError('unsupported', '--load needs --machine none: the demo guest of a microvm owns all of its RAM');
+  }
   const memory = new native.GuestMemory({
     name: settings.machine === 'microvm' ? 'microvm.ram' : 'ram',
     sizeBytes: settings.memoryBytes,
@@ -51,7 +58,7 @@ export async function createMachine(settings: MachineSettings): Promise<Machine>
   });
   try {
     await memory.populate();
-    return settings.machine === 'microvm' ? await createMicrovm(settings, memory) : createNone(settings, memory);
+    return settings.machine === 'microvm' ? await createMicrovm(settings, memory) : await createNone(settings, memory);
   } catch (error) {
     memory.close();
     throw error;
@@ -79,10 +86,11 @@ function commonParts(
 }
 
 /** RAM without vCPUs, like QEMU's machine of that name. */
-function createNone(settings: MachineSettings, memory: GuestMemory): Machine {
+async function createNone(settings: MachineSettings, memory: GuestMemory): Promise<Machine> {
   const slots = [{ guestAddress: 0, offset: 0, sizeBytes: memory.sizeBytes }];
+  for (const file of settings.load) await loadFile(file, memory, slots);
   const parts = commonParts(settings, memory, slots);
-  return new Machine({ ...parts, devices: [timerDevice(parts.clock)] });
+  return new Machine({ ...parts, devices: [timerDevice(parts.clock)], writer: new MemoryWriter(memory) });
 }
 
 async function createMicrovm(settings: MachineSettings, memory: GuestMemory): Promise<Machine> {

@@ -9,6 +9,7 @@ import type { EngineMachine, RamBlock, SavedSection } from '../engine/machine-in
 import type { ByteSource } from '../engine/vmstate/byte-source.ts';
 import type { MemorySlot } from '../native/index.ts';
 import type { Device } from './device.ts';
+import type { MemoryWriter } from './memory-writer.ts';
 import { canFollow, RunStateKeeper } from './run-state.ts';
 import type { VcpuSet } from './vcpu-set.ts';
 import type { VirtualClock } from './virtual-clock.ts';
@@ -26,6 +27,8 @@ export interface MachineParts {
   readonly devices: readonly Device[];
   /** Absent for a machine without vCPUs. */
   readonly vcpus?: VcpuSet;
+  /** What runs where there are no vCPUs. */
+  readonly writer?: MemoryWriter;
   /** Builds the `globalstate` device, whose state is the machine's run state. */
   readonly globalState: (access: { current: () => RunState; received: (state: RunState) => void }) => Device;
   readonly initialRunState: RunState;
@@ -39,6 +42,7 @@ export class Machine implements EngineMachine {
   readonly ramBlocks: readonly RamBlock[];
   readonly slots: readonly MemorySlot[];
   readonly vcpus: VcpuSet | undefined;
+  readonly writer: MemoryWriter | undefined;
   /** Whether a guest that arrives starts by itself: `-S` / `--paused` and `stop` clear it, `cont` sets it. */
   autostart: boolean;
 
@@ -57,6 +61,7 @@ export class Machine implements EngineMachine {
     this.ramBlocks = parts.ramBlocks;
     this.slots = parts.slots;
     this.vcpus = parts.vcpus;
+    this.writer = parts.writer;
     this.#clock = parts.clock;
     this.#onEvent = parts.onEvent;
     this.autostart = parts.autostart;
@@ -88,6 +93,7 @@ export class Machine implements EngineMachine {
     this.#runState.change('running');
     this.#clock.start();
     this.vcpus?.start();
+    this.writer?.start();
     this.#onEvent({ name: 'RESUME' });
   }
 
@@ -107,6 +113,7 @@ export class Machine implements EngineMachine {
   /** Ends every thread. The machine cannot be used any more. */
   async close(): Promise<void> {
     await this.vcpus?.close();
+    this.writer?.close();
     for (const block of this.ramBlocks) block.memory.close();
   }
 
@@ -177,6 +184,7 @@ export class Machine implements EngineMachine {
 
   async #halt(next: RunState): Promise<void> {
     await this.vcpus?.stop();
+    await this.writer?.stop();
     if (!this.running) return;
     this.#clock.stop();
     this.#runState.change(next);

@@ -40,6 +40,8 @@ export interface MachineSpawnOptions {
   readonly cpus?: number;
   readonly cpu?: string;
   readonly guest?: DemoGuestSettings;
+  /** Files to put into RAM before the start, at guest physical addresses; for machine `none`. */
+  readonly load?: readonly { readonly file: string; readonly address: number }[];
   /** `defer` or a URI. */
   readonly incoming?: string;
   readonly paused?: boolean;
@@ -107,6 +109,7 @@ export function machineArguments(
     put('serial', `file:${sockets.serialPath}`);
     put('dirty-ring-size', options.dirtyRingSize);
   }
+  for (const { file, address } of options.load ?? []) put('load', `${file}@0x${address.toString(16)}`);
   put('incoming', options.incoming);
   put('huge-pages', options.hugePages);
   put('uuid', options.uuid);

@@ -40,7 +40,7 @@ describe('machine options', () => {
   test('are all read', () => {
     const argv = [
       ...['--qmp', 'unix:/run/a.sock', '--qmp', 'unix:/run/b.sock', '--name', 'db1', '--machine', 'microvm'],
-      ...['--memory', '64M', '--cpus', '16', '--cpu', 'host', '--load', 'a@b@0x100000', '--load', 'c@2M'],
+      ...['--memory', '64M', '--cpus', '16', '--cpu', 'host'],
       ...[
         '--serial',
         'file:/tmp/s',
@@ -59,10 +59,6 @@ describe('machine options', () => {
       memoryBytes: 64 * MIB,
       cpus: 16,
       cpu: 'host',
-      load: [
-        { file: 'a@b', address: 0x100000 },
-        { file: 'c', address: 2 * MIB },
-      ],
       serial: { kind: 'file', path: '/tmp/s' },
       paused: true,
       hugePageBytes: 2 * MIB,
@@ -77,6 +73,13 @@ describe('machine options', () => {
       machine: 'none',
       cpus: 0,
       incoming: { kind: 'uri', uri: 'tcp:127.0.0.1:0' },
+    });
+    expect(parse([...QMP, '--machine', 'none', '--load', 'a@b@0x100000', '--load', 'c@2M'])).toMatchObject({
+      machine: 'none',
+      load: [
+        { file: 'a@b', address: 0x100000 },
+        { file: 'c', address: 2 * MIB },
+      ],
     });
   });
 
@@ -130,6 +133,14 @@ describe('machine options', () => {
     [
       [...QMP, '--machine', 'none', '--cpus', '2'],
       '--cpus needs a machine with vCPUs: leave it out, or use --machine microvm',
+    ],
+    [
+      [...QMP, '--guest', 'demo', '--load', 'a@0'],
+      '--load needs --machine none: the demo guest of a microvm owns all of its RAM',
+    ],
+    [
+      [...QMP, '--machine', 'none', '--load', 'a@0', '--incoming', 'defer'],
+      '--load and --incoming exclude each other: memory arrives with the migration',
     ],
   ])('refuse %j in one sentence', (argv, sentence) => {
     let thrown: unknown;
@@ -188,7 +199,13 @@ describe('what the manager asks of a machine process', () => {
   });
 
   test('is understood for a machine without vCPUs too', () => {
-    const argv = machineArguments({ name: 'n', machine: 'none', memoryBytes: 4 * MIB, incoming: 'defer' }, sockets);
-    expect(parse(argv)).toMatchObject({ machine: 'none', memoryBytes: 4 * MIB, incoming: { kind: 'defer' } });
+    const none = { name: 'n', machine: 'none', memoryBytes: 4 * MIB } as const;
+    const incoming = machineArguments({ ...none, incoming: 'defer' }, sockets);
+    expect(parse(incoming)).toMatchObject({ machine: 'none', memoryBytes: 4 * MIB, incoming: { kind: 'defer' } });
+    const load = [
+      { file: '/a@b', address: 0 },
+      { file: 'c', address: 2 * MIB },
+    ];
+    expect(parse(machineArguments({ ...none, load }, sockets))).toMatchObject({ machine: 'none', load });
   });
 });

@@ -3,6 +3,7 @@
 #include <napi.h>
 
 #include "binding/channel_binding.h"
+#include "binding/dirty_writer_binding.h"
 #include "binding/memory_binding.h"
 #include "binding/ram_binding.h"
 #include "binding/support.h"
@@ -15,6 +16,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   using namespace godwit::binding;
   if (!Bridge::install(env)) return exports;
   init_memory(env, exports);
+  init_dirty_writer(env, exports);
   init_vm(env, exports);
   init_system(env, exports);
   init_channel(env, exports);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Channel, RamSaver, RamSendBudget, RamSendResult } from '../native/index.ts';
+import type { EngineMachine } from './machine-interface.ts';
+import * as wire from './stream/wire.ts';
+import * as write from './stream/writer.ts';
+import { vmdescText } from './vmstate/vmdesc-text.ts';
+
+/** Section ids are labels of one stream; RAM's is the first, devices follow. */
+export const ramSectionId = 1;
+
+/** The main channel of an outgoing migration, counting what goes onto it. */
+export class OutgoingStream {
+  readonly channel: Channel;
+  #bytes = 0;
+
+  constructor(channel: Channel) {
+    this.channel = channel;
+  }
+
+  /** Bytes put on the channel so far. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  put(...parts: readonly Uint8Array[]): void {
+    for (const part of parts) {
+      this.channel.enqueue(part);
+      this.#bytes += part.length;
+    }
+  }
+
+  /** RAM records of dirty pages, without framing. */
+  async putPages(saver: RamSaver, budget: RamSendBudget): Promise<RamSendResult> {
+    const sent = await saver.send(this.channel, budget);
+    this.#bytes += sent.bytes;
+    return sent;
+  }
+
+  /** End of a RAM section: EOS and footer. */
+  endRamSection(): void {
+    this.put(write.ramEndOfSection(), write.sectionFooter(ramSectionId));
+  }
+
+  /** One FULL section a device, the end of the stream, and its description. The guest is stopped. */
+  async putDevices(machine: EngineMachine): Promise<void> {
+    const sections = await machine.saveSections();
+    sections.forEach((section, index) => {
+      const id = ramSectionId + 1 + index;
+      this.put(
+        write.sectionStart(wire.SECTION_FULL, id, section.idstr, section.instanceId, section.version),
+        section.payload,
+        write.sectionFooter(id),
+      );
+    });
+    const descriptions = sections.map((section) => section.description);
+    this.put(write.endOfStream(), write.vmdescription(vmdescText(wire.TARGET_PAGE_SIZE, descriptions)));
+  }
+}
