@@ -25,8 +25,12 @@ namespace godwit::test {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long a cancelled operation may take, by the design.
+/// How long a cancelled operation may take, by the design; sanitizers slow everything down several times.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr std::chrono::milliseconds kCancelLimit{500};
+#else
 inline constexpr std::chrono::milliseconds kCancelLimit{100};
+#endif
 
 inline std::chrono::milliseconds since(Clock::time_point start) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);

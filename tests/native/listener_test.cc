@@ -220,19 +220,25 @@ TEST_CASE("a pending accept ends within 100 ms when it is cancelled or the liste
 }
 
 TEST_CASE("a pending connect ends within 100 ms when it is cancelled") {
-  // A unix listener that accepts nothing: its queue fills up, and the next connect has to wait.
+  // A unix listener that accepts nothing, its queue filled until the kernel says so: the next connect has to wait.
   const Directory directory;
   const auto listener = *Listener::open(UnixTarget{directory.file("socket")});
-  std::vector<Pending> queued;
-  for (;;) {
-    queued.push_back(start_connect(listener->address()));
-    if (queued.back().outcome.wait_for(30ms) == std::future_status::timeout) break;
-    REQUIRE(queued.size() < 1000);
+  const SocketAddress address = *unix_address(directory.file("socket"));
+  std::vector<UniqueFd> queued;
+  int error = 0;
+  while (error == 0 && queued.size() < 1000) {
+    queued.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    error = ::connect(queued.back().get(), address.get(), address.length) == 0 ? 0 : errno;
   }
+  REQUIRE(error == EAGAIN);
+  Pending connecting = start_connect(listener->address());
+  CHECK(connecting.outcome.wait_for(30ms) == std::future_status::timeout);
   const Clock::time_point start = Clock::now();
-  queued.back().operation->cancel();
-  CHECK(queued.back().outcome.get().failure().code == ECANCELED);
+  connecting.operation->cancel();
+  const Result<std::shared_ptr<Channel>> outcome = connecting.outcome.get();
   CHECK(since(start) < kCancelLimit);
+  REQUIRE_FALSE(outcome.ok());
+  CHECK(outcome.failure().code == ECANCELED);
 }
 
 TEST_CASE("a connect that was cancelled before it began does not connect") {

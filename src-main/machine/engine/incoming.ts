@@ -10,6 +10,7 @@ import {
 } from '../../../src-shared/migration/ownership.ts';
 import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
 import { canTransition } from '../../../src-shared/migration/transitions.ts';
+import { plainText } from '../../../src-shared/plain-text.ts';
 import { native, type Channel, type Listener, type RamLoader, type SocketTarget } from '../native/index.ts';
 import { withSignal } from './channels/open.ts';
 import { codeOf, messageOf, MigrationError } from './errors.ts';
@@ -19,6 +20,12 @@ import * as read from './stream/reader.ts';
 import * as wire from './stream/wire.ts';
 import * as write from './stream/writer.ts';
 import { timeouts } from './timeouts.ts';
+import { VmstateError } from './vmstate/vmstate-error.ts';
+
+/** Answers that a source may leave unread, bytes: a source asks a handful of times and reads while it sends. */
+const maxUnreadAnswers = 64 * 1024;
+/** What is left after the guest was taken over is read in pieces of this size. */
+const drainChunk = 64 * 1024;
 
 export interface IncomingOptions {
   readonly machine: EngineMachine;
@@ -27,6 +34,8 @@ export interface IncomingOptions {
   readonly onStatus: (status: MigrationStatus) => void;
   /** The connection has come and gone without success: nothing of the guest is here. */
   readonly onFailed: (error: MigrationError) => void;
+  /** Other deadlines than the engine's own, milliseconds. */
+  readonly deadlines?: Partial<Pick<typeof timeouts, 'header' | 'lastAnswer'>>;
 }
 
 export class IncomingMigration {
@@ -43,6 +52,8 @@ export class IncomingMigration {
   #error: MigrationError | undefined;
   #channel: Channel | undefined;
   #loader: RamLoader | undefined;
+  /** The list of RAM blocks has arrived and fits this machine. */
+  #blocksKnown = false;
   /** Sections that START announced, by id. */
   readonly #live = new Map<number, string>();
   #returnPathOpen = false;
@@ -97,7 +108,8 @@ export class IncomingMigration {
       await this.#agree(channel);
       await this.#drain(channel);
     } catch (error) {
-      await this.#fail(asMigrationError(error));
+      const interruption: unknown = this.#interrupt.signal.reason;
+      await this.#fail(interruption instanceof MigrationError ? interruption : asMigrationError(error));
     } finally {
       this.#listener.close();
       this.#channel?.close();
@@ -109,7 +121,7 @@ export class IncomingMigration {
   // --- loading
 
   async #load(channel: Channel): Promise<void> {
-    await read.readHeader(channel);
+    await this.#readHeader(channel);
     await read.readConfiguration(channel, this.#options.machine.machineType);
     for (;;) {
       const element = await read.readElement(channel);
@@ -117,9 +129,27 @@ export class IncomingMigration {
       if (element.kind === 'command') this.#command(channel, element);
       else await this.#section(channel, element);
     }
-    if (this.#loader === undefined)
-      throw new MigrationError('stream', 'The migration stream ended without a RAM section');
+    if (!this.#blocksKnown) throw new MigrationError('stream', 'The migration stream ended without a RAM section');
     await this.#options.machine.applyLoadedState();
+  }
+
+  /** Whoever connects and says nothing must not hold the place of the real source for ever. */
+  async #readHeader(channel: Channel): Promise<void> {
+    const limit = this.#options.deadlines?.header ?? timeouts.header;
+    let overdue = false;
+    const timer = setTimeout(() => {
+      overdue = true;
+      channel.shutdown();
+    }, limit);
+    try {
+      await read.readHeader(channel);
+    } catch (error) {
+      if (!overdue) throw error;
+      const sentence = `Something connected and sent no migration stream within ${limit / 1000} s`;
+      throw new MigrationError('link', sentence, { cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #command(channel: Channel, element: { number: number; payload: Uint8Array }): void {
@@ -147,6 +177,12 @@ export class IncomingMigration {
 
   #answerPing(channel: Channel, cookie: number): void {
     if (!this.#returnPathOpen) return;
+    if (channel.bytesQueued > maxUnreadAnswers) {
+      throw new MigrationError(
+        'stream',
+        `The source keeps asking and leaves more than ${maxUnreadAnswers / 1024} KiB of answers unread`,
+      );
+    }
     channel.enqueue(write.returnPathValue(wire.RETURN_PATH_PONG, cookie));
     if (cookie !== wire.GODWIT_HELLO) return;
     this.#goExpected = true;
@@ -181,8 +217,7 @@ export class IncomingMigration {
         `savevm: unsupported version ${element.version} for 'ram' v${wire.RAM_SECTION_VERSION}`,
       );
     }
-    if (this.#live.has(element.id))
-      throw new MigrationError('stream', `Section ${element.id} of RAM was started twice`);
+    if (this.#live.size > 0) throw new MigrationError('stream', "Section 'ram' was started twice");
     this.#live.set(element.id, 'ram');
   }
 
@@ -199,6 +234,7 @@ export class IncomingMigration {
           const blocks = checkBlockList(announced, this.#options.machine.ramBlocks);
           this.#loader.close();
           this.#loader = new native.RamLoader(blocks);
+          this.#blocksKnown = true;
           break;
         }
         case 'multifd-flush':
@@ -260,7 +296,7 @@ export class IncomingMigration {
   async #drain(channel: Channel): Promise<void> {
     const flushed = channel.flush().catch(() => undefined);
     const drained = (async () => {
-      while (!(await channel.atEnd())) await channel.read(1);
+      for (;;) await channel.read(drainChunk);
     })().catch(() => undefined);
     const late = new AbortController();
     await Promise.race([
@@ -282,12 +318,22 @@ export class IncomingMigration {
     }
     if (this.#phase === 'owner') return;
     if (this.#phase !== 'gone' && this.#returnPathOpen && this.#channel !== undefined) {
-      this.#channel.enqueue(write.returnPathValue(wire.RETURN_PATH_SHUT, 1));
-      await this.#channel.flush().catch(() => undefined);
+      await this.#reportFailure(this.#channel);
     }
     this.#step(this.#phase === 'idle' ? 'killed' : 'failed');
     this.#setStatus('failed');
     this.#options.onFailed(error);
+  }
+
+  /** Tells the source, if it listens: one that reads nothing must not keep this end from ending. */
+  async #reportFailure(channel: Channel): Promise<void> {
+    channel.enqueue(write.returnPathValue(wire.RETURN_PATH_SHUT, 1));
+    const limit = this.#options.deadlines?.lastAnswer ?? timeouts.lastAnswer;
+    const timer = setTimeout(() => {
+      channel.shutdown();
+    }, limit);
+    await channel.flush().catch(() => undefined);
+    clearTimeout(timer);
   }
 
   #step(event: DestinationEvent): void {
@@ -304,6 +350,7 @@ export class IncomingMigration {
   }
 }
 
+/** Names and texts of the peer may be in the sentence: it is made one printable line. */
 function asMigrationError(error: unknown): MigrationError {
   if (error instanceof MigrationError) return error;
   const code = codeOf(error);
@@ -311,6 +358,8 @@ function asMigrationError(error: unknown): MigrationError {
     return new MigrationError('link', 'The source closed the connection before the guest was complete', {
       cause: error,
     });
-  if (code === 'EPROTO' || code === 'vmstate') return new MigrationError('stream', messageOf(error), { cause: error });
-  return new MigrationError('link', messageOf(error), { cause: error });
+  const sentence = plainText(messageOf(error));
+  if (code === 'EPROTO' || error instanceof VmstateError)
+    return new MigrationError('stream', sentence, { cause: error });
+  return new MigrationError(code === undefined ? 'machine' : 'link', sentence, { cause: error });
 }

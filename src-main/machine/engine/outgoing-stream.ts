@@ -12,6 +12,7 @@ export const ramSectionId = 1;
 export class OutgoingStream {
   readonly channel: Channel;
   #bytes = 0;
+  #endOfState = Infinity;
 
   constructor(channel: Channel) {
     this.channel = channel;
@@ -20,6 +21,11 @@ export class OutgoingStream {
   /** Bytes put on the channel so far. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Whether the kernel has taken all that a destination needs: what comes after it is a description for readers. */
+  get stateWritten(): boolean {
+    return this.channel.bytesWritten >= this.#endOfState;
   }
 
   put(...parts: readonly Uint8Array[]): void {
@@ -53,6 +59,8 @@ export class OutgoingStream {
       );
     });
     const descriptions = sections.map((section) => section.description);
-    this.put(write.endOfStream(), write.vmdescription(vmdescText(wire.TARGET_PAGE_SIZE, descriptions)));
+    this.put(write.endOfStream());
+    this.#endOfState = this.#bytes;
+    this.put(write.vmdescription(vmdescText(wire.TARGET_PAGE_SIZE, descriptions)));
   }
 }

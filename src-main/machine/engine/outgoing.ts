@@ -176,8 +176,20 @@ export class OutgoingMigration {
     this.#throwIfInterrupted();
     await precopy.copyRest();
     await stream.putDevices(this.#options.machine);
-    await stream.channel.flush();
+    await this.#flushState(stream);
     this.statistics.downtimeBytes = stream.bytes - before;
+  }
+
+  /**
+   * Some destinations (QEMU with suppress-vmdesc) close as soon as they have the state, while its description is still
+   * being written. They have given their verdict then, and that counts, not the error of the write.
+   */
+  async #flushState(stream: OutgoingStream): Promise<void> {
+    try {
+      await stream.channel.flush();
+    } catch (error) {
+      if (this.#returnPath === undefined || !stream.stateWritten) throw error;
+    }
   }
 
   // --- the commit rule

@@ -2,6 +2,17 @@
 /** Deadlines of the engine, milliseconds, each with its reason. */
 export const timeouts = {
   /**
+   * How long whoever connected to a destination may take for the first eight bytes. A source sends them at once; half a
+   * minute leaves room for a tunnel that is slow to come up. From the header on nothing is timed: the source may send as
+   * slowly as its max-bandwidth says.
+   */
+  header: 30_000,
+  /**
+   * How long a destination whose load has failed tries to tell the source. It matters only for the source's message,
+   * and a peer that reads nothing would hold it for ever.
+   */
+  lastAnswer: 1_000,
+  /**
    * How long a committed source waits for the destination's SHUT before it reports `completed` without it. The guest's
    * fate is decided at the commit; the answer only confirms it, and a dead link must not keep the source for ever.
    */

@@ -167,6 +167,7 @@ export class Machine implements EngineMachine {
 
   async applyLoadedState(): Promise<void> {
     await this.vcpus?.writeState();
+    this.#requireEverySection();
     this.#loaded = new Set();
   }
 
@@ -180,6 +181,16 @@ export class Machine implements EngineMachine {
     this.#runState.change('paused');
     // From here an explicit `cont` is what starts the guest, whatever was asked for before.
     this.autostart = true;
+  }
+
+  /** A stream may end early where its end mark is by mistake: a guest without all of its devices must not run. */
+  #requireEverySection(): void {
+    const missing = this.#devices.find(({ idstr, instanceId }) => !this.#loaded.has(`${idstr}/${instanceId}`));
+    if (missing === undefined) return;
+    throw new MigrationError(
+      'stream',
+      `The migration stream ended without section '${missing.idstr}' ${missing.instanceId}, which this machine has`,
+    );
   }
 
   async #halt(next: RunState): Promise<void> {

@@ -26,8 +26,9 @@ export class MachineLink {
     return new MachineLink(await QmpClient.connect(path, { signal, timeoutMs, waitForSocketMs: timeoutMs }));
   }
 
-  onEvent(listener: (event: MachineEvent) => void): void {
-    this.#client.on('event', (event) => {
+  /** Calls `listener` with every event from now on; answers the function that ends it. */
+  onEvent(listener: (event: MachineEvent) => void): () => void {
+    return this.#client.on('event', (event) => {
       listener({ name: event.event, data: event.data ?? {}, at: performance.now() });
     });
   }

@@ -11,12 +11,12 @@ export interface LoadableBlock {
 }
 
 /**
- * Matches the announced blocks against this machine's. Each must exist here with the same size; QEMU's sentences, with
- * the remedy where there is one.
+ * Matches the announced blocks against this machine's. Each must exist here with the same size, and none of this
+ * machine's may be left out; QEMU's sentences, with the remedy where there is one.
  */
 export function checkBlockList(announced: readonly AnnouncedBlock[], local: readonly RamBlock[]): LoadableBlock[] {
   const seen = new Set<string>();
-  return announced.map(({ name, usedBytes }) => {
+  const blocks = announced.map(({ name, usedBytes }) => {
     if (seen.has(name)) throw new MigrationError('stream', `RAM block '${name}' is announced twice`);
     seen.add(name);
     const block = local.find((candidate) => candidate.name === name);
@@ -31,4 +31,9 @@ export function checkBlockList(announced: readonly AnnouncedBlock[], local: read
     }
     return { name, memory: block.memory, usedBytes: block.sizeBytes };
   });
+  const absent = local.find(({ name }) => !seen.has(name));
+  if (absent !== undefined) {
+    throw new MigrationError('stream', `The source announces no RAM block '${absent.name}', which this machine has`);
+  }
+  return blocks;
 }

@@ -11,6 +11,8 @@ import * as wire from './wire.ts';
 const maxMachineName = 256;
 /** The vmdesc of a machine with hundreds of devices is a few hundred KiB. */
 const maxVmdescription = 16 * 1024 * 1024;
+/** A machine has a dozen RAM blocks; one with every memory slot and option ROM in use has some 300. */
+const maxRamBlocks = 1024;
 /** Discarded in pieces of this size. */
 const discardChunk = 1024 * 1024;
 
@@ -154,6 +156,7 @@ export interface AnnouncedBlock {
 export async function readBlockList(source: ByteSource, totalBytes: bigint): Promise<AnnouncedBlock[]> {
   const blocks: AnnouncedBlock[] = [];
   for (let left = totalBytes; left > 0n;) {
+    if (blocks.length >= maxRamBlocks) throw malformed(`More than ${maxRamBlocks} RAM blocks are announced`);
     const name = await readCountedString(source);
     const usedBytes = Buffer.from(await source.read(8)).readBigUInt64BE(0);
     if (usedBytes === 0n || usedBytes > left) {
