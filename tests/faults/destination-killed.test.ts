@@ -4,22 +4,22 @@ import { ownership } from '../../src-shared/migration/ownership.ts';
 import { MigrationRig } from '../support/migration-rig.ts';
 
 /** Elements of the stream at which the destination dies; all of them pass before the source can commit. */
-const points: readonly { readonly element: string; readonly occurrence?: number }[] = [
-  { element: 'header' },
-  { element: 'configuration' },
-  { element: 'command:OPEN_RETURN_PATH' },
+const points: readonly { readonly element: string; readonly occurrence: number }[] = [
+  { element: 'header', occurrence: 1 },
+  { element: 'configuration', occurrence: 1 },
+  { element: 'command:OPEN_RETURN_PATH', occurrence: 1 },
   { element: 'command:PING', occurrence: 1 },
   { element: 'command:PING', occurrence: 2 },
-  { element: 'ram:START' },
+  { element: 'ram:START', occurrence: 1 },
   { element: 'ram:PART', occurrence: 1 },
   { element: 'ram:PART', occurrence: 2 },
-  { element: 'ram:END' },
-  { element: 'section:timer/0' },
-  { element: 'section:cpu_common/0' },
-  { element: 'section:cpu/0' },
-  { element: 'section:serial/0' },
-  { element: 'section:globalstate/0' },
-  { element: 'eof' },
+  { element: 'ram:END', occurrence: 1 },
+  { element: 'section:timer/0', occurrence: 1 },
+  { element: 'section:cpu_common/0', occurrence: 1 },
+  { element: 'section:cpu/0', occurrence: 1 },
+  { element: 'section:serial/0', occurrence: 1 },
+  { element: 'section:globalstate/0', occurrence: 1 },
+  { element: 'eof', occurrence: 1 },
 ];
 
 let rig: MigrationRig | undefined;
@@ -29,13 +29,13 @@ afterEach(async () => {
 });
 
 it.each(points)(
-  'goes on at the source, and says why, when the destination is killed at $element $occurrence',
+  'goes on at the source, and says why, when the destination is killed at $element, number $occurrence',
   async (point) => {
     rig = await MigrationRig.start({
       maxBandwidth: 64 * 1024 ** 2,
       proxy: (self) => ({
         onElement: async ({ name, occurrence }) => {
-          if (name !== point.element || occurrence !== (point.occurrence ?? 1)) return;
+          if (name !== point.element || occurrence !== point.occurrence) return;
           self.destination.process.kill('SIGKILL');
           await self.destination.process.exited;
         },

@@ -9,7 +9,10 @@ const seed = Number(process.env['GODWIT_SEED'] ?? Date.now() % 1_000_000);
 const version = qemuVersion();
 
 describe.each(directions)(`every move %s (GODWIT_SEED=${seed}, QEMU ${version ?? 'absent'})`, (direction) => {
-  const rows = fullProduct(moveFactors, (row) => isPossible({ direction, ...row })).map((row) => ({ direction, ...row }));
+  const rows = fullProduct(moveFactors, (row) => isPossible({ direction, ...row })).map((row) => ({
+    direction,
+    ...row,
+  }));
 
   it.for(rows.map((row) => [describeMove(row), row] as const))('%s', async ([, row], { skip }) => {
     if (version === undefined && direction !== 'godwit → godwit') skip('no QEMU is installed');

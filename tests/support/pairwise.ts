@@ -16,7 +16,8 @@ export function fullProduct<F extends Factors>(factors: F, allowed: (row: RowOf<
   const size = names.reduce((product, name) => product * (factors[name]?.length ?? 0), 1);
   if (size > MAX_PRODUCT) throw new RangeError(`${size} combinations are more than ${MAX_PRODUCT}`);
   let rows: Record<string, unknown>[] = [{}];
-  for (const name of names) rows = rows.flatMap((row) => (factors[name] ?? []).map((value) => ({ ...row, [name]: value })));
+  for (const name of names)
+    rows = rows.flatMap((row) => (factors[name] ?? []).map((value) => ({ ...row, [name]: value })));
   return (rows as RowOf<F>[]).filter(allowed);
 }
 

@@ -49,7 +49,10 @@ export async function createMachine(settings: MachineSettings): Promise<Machine>
     throw new MigrationError('unsupported', '--guest needs vCPUs: machine none has only RAM, use --machine microvm');
   }
   if (settings.machine === 'microvm' && settings.load.length > 0) {
-    throw new MigrationError('unsupported', '--load needs --machine none: the demo guest of a microvm owns all of its RAM');
+    throw new MigrationError(
+      'unsupported',
+      '--load needs --machine none: the demo guest of a microvm owns all of its RAM',
+    );
   }
   const memory = new native.GuestMemory({
     name: settings.machine === 'microvm' ? 'microvm.ram' : 'ram',

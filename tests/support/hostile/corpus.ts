@@ -6,22 +6,13 @@
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import * as wire from '../../../src-main/machine/engine/stream/wire.ts';
 import { startMachine } from '../machine.ts';
-import { MainStreamParser, type StreamUnit } from '../stream-parser.ts';
+import { unitsOf, type ValidStream } from './valid-stream.ts';
 
 const MIB = 1024 ** 2;
 const microvmBytes = 8 * MIB;
 /** Pages of the recorded microvm that are kept: the rest of its RAM would only make every mutation slower. */
 const keptPages = 48;
-
-export interface ValidStream {
-  readonly name: string;
-  readonly machine: 'none' | 'microvm';
-  /** RAM that the stream is for. */
-  readonly memoryBytes: number;
-  readonly bytes: Buffer;
-}
 
 /** The captures of QEMU that this machine's `none` takes. */
 export function capturedStreams(): ValidStream[] {
@@ -53,7 +44,12 @@ export async function recordMicrovm(): Promise<ValidStream> {
   } finally {
     recorder.close();
   }
-  return { name: 'godwit-microvm', machine: 'microvm', memoryBytes: microvmBytes, bytes: withFewPages(recorder.bytes()) };
+  return {
+    name: 'godwit-microvm',
+    machine: 'microvm',
+    memoryBytes: microvmBytes,
+    bytes: withFewPages(recorder.bytes()),
+  };
 }
 
 interface Recorder {
@@ -94,16 +90,3 @@ function withFewPages(bytes: Buffer): Buffer {
   const kept = units.filter(({ page }) => page === undefined || (pages += 1) <= keptPages);
   return Buffer.concat(kept.map(({ start, end }) => bytes.subarray(start, end)));
 }
-
-/** The units of a whole stream; what our parser does not know (GO) is a unit of its own at the end. */
-export function unitsOf(bytes: Buffer): StreamUnit[] {
-  const parser = new MainStreamParser();
-  const { units, error } = parser.push(bytes);
-  if (error !== undefined) throw error;
-  const end = units.at(-1)?.end ?? 0;
-  if (end < bytes.length) throw new Error(`${bytes.length - end} bytes of the stream are no unit of it`);
-  return units;
-}
-
-/** Pages of guest memory are what a stream mostly is. */
-export const pageBytes = wire.TARGET_PAGE_SIZE;
