@@ -33,6 +33,7 @@ export const SOURCE_TRANSITIONS: readonly Transition[] = [
   { from: 'postcopy-recover', to: 'cancelling', cause: 'migrate_cancel, up to 8.2', stockOnly: true },
   { from: 'setup', to: 'cancelled', cause: 'cancelled before it was connected, 10.0', stockOnly: true },
   { from: 'cancelling', to: 'cancelled', cause: 'everything stopped, channels closed' },
+  { from: 'cancelling', to: 'completed', cause: 'one way, and the end of the state had just gone out' },
 
   { from: 'active', to: 'pre-switchover', cause: 'pause-before-switchover, guest stopped' },
   { from: 'pre-switchover', to: 'device', cause: 'migrate-continue' },

@@ -11,7 +11,10 @@ export type RowOf<F extends Factors> = { readonly [K in keyof F]: F[K][number] }
 const MAX_PRODUCT = 20_000;
 
 /** Every row that is allowed, the last factor changing fastest. */
-export function fullProduct<F extends Factors>(factors: F, allowed: (row: RowOf<F>) => boolean = () => true) {
+export function fullProduct<F extends Factors>(
+  factors: F,
+  allowed: (row: RowOf<F>) => boolean = () => true,
+): RowOf<F>[] {
   const names = Object.keys(factors);
   const size = names.reduce((product, name) => product * (factors[name]?.length ?? 0), 1);
   if (size > MAX_PRODUCT) throw new RangeError(`${size} combinations are more than ${MAX_PRODUCT}`);

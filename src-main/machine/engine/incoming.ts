@@ -242,6 +242,8 @@ export class IncomingMigration {
             'stream',
             'The stream uses multifd, which is not enabled here: switch multifd off at the source',
           );
+        case 'compressed-page':
+          throw new MigrationError('stream', 'The stream has compressed pages: turn the compress capability off');
         case 'hook':
           throw new MigrationError('stream', 'The stream is an RDMA stream, which is not supported: use tcp or unix');
       }

@@ -23,7 +23,7 @@ export class OutgoingStream {
     return this.#bytes;
   }
 
-  /** Whether the kernel has taken all that a destination needs: what comes after it is a description for readers. */
+  /** Whether the kernel has taken all of the state, its end included: the destination may have the guest. */
   get stateWritten(): boolean {
     return this.channel.bytesWritten >= this.#endOfState;
   }
@@ -47,8 +47,8 @@ export class OutgoingStream {
     this.put(write.ramEndOfSection(), write.sectionFooter(ramSectionId));
   }
 
-  /** One FULL section a device, the end of the stream, and its description. The guest is stopped. */
-  async putDevices(machine: EngineMachine): Promise<void> {
+  /** One FULL section a device and the end of the state; answers its description. The guest is stopped. */
+  async putState(machine: EngineMachine): Promise<string> {
     const sections = await machine.saveSections();
     sections.forEach((section, index) => {
       const id = ramSectionId + 1 + index;
@@ -58,9 +58,11 @@ export class OutgoingStream {
         write.sectionFooter(id),
       );
     });
-    const descriptions = sections.map((section) => section.description);
     this.put(write.endOfStream());
     this.#endOfState = this.#bytes;
-    this.put(write.vmdescription(vmdescText(wire.TARGET_PAGE_SIZE, descriptions)));
+    return vmdescText(
+      wire.TARGET_PAGE_SIZE,
+      sections.map((section) => section.description),
+    );
   }
 }

@@ -100,7 +100,8 @@ export class OutgoingMigration {
 
   /** Asks for the end of this attempt. Accepted until the commit; the guest then stays here. */
   cancel(): CancelOutcome {
-    if (this.#phase === 'committed' || this.#phase === 'handed-over') {
+    const oneWayOut = this.#phase === 'stopped' && !this.#options.returnPath && this.#stream?.stateWritten === true;
+    if (this.#phase === 'committed' || this.#phase === 'handed-over' || oneWayOut) {
       return this.#status === 'completed' ? 'nothing-to-cancel' : 'too-late';
     }
     if (this.#status === 'cancelling') return 'accepted';
@@ -175,21 +176,23 @@ export class OutgoingMigration {
     await this.#options.machine.stopForMigration();
     this.#throwIfInterrupted();
     await precopy.copyRest();
-    await stream.putDevices(this.#options.machine);
+    const description = await stream.putState(this.#options.machine);
     await this.#flushState(stream);
+    // For readers of the stream only. Some destinations (QEMU with suppress-vmdesc) close as soon as they have the state:
+    // whether this still gets through says nothing about the guest.
+    stream.put(write.vmdescription(description));
     this.statistics.downtimeBytes = stream.bytes - before;
   }
 
-  /**
-   * Some destinations (QEMU with suppress-vmdesc) close as soon as they have the state, while its description is still
-   * being written. They have given their verdict then, and that counts, not the error of the write.
-   */
+  /** One way, the end of the state is the commit, and no error or cancel after it takes the guest back. */
   async #flushState(stream: OutgoingStream): Promise<void> {
     try {
       await stream.channel.flush();
+      if (this.#returnPath !== undefined) this.#throwIfInterrupted();
     } catch (error) {
-      if (this.#returnPath === undefined || !stream.stateWritten) throw error;
+      if (this.#returnPath !== undefined || !stream.stateWritten) throw error;
     }
+    if (this.#returnPath === undefined) this.#step('handed-over-unconfirmed');
   }
 
   // --- the commit rule
@@ -198,9 +201,11 @@ export class OutgoingMigration {
   async #agree(stream: OutgoingStream): Promise<void> {
     const returnPath = this.#returnPath;
     if (returnPath === undefined) {
-      // One way: what was written is all that this end will ever know.
-      this.#throwIfInterrupted();
-      this.#step('handed-over-unconfirmed');
+      // One way: that all was written is all that this end will ever know.
+      const late = new AbortController();
+      const patience = delay(timeouts.drainAfterEnd, undefined, { signal: late.signal }).catch(() => undefined);
+      await Promise.race([stream.channel.flush().catch(() => undefined), patience]);
+      late.abort();
     } else if (this.#commitOffered) {
       this.#awaitingVerdict = true;
       await this.#unlessInterrupted(returnPath.loaded);

@@ -27,4 +27,9 @@ export const timeouts = {
    * source's close, so that the source's last writes do not meet a closed socket.
    */
   drainAfterShut: 5_000,
+  /**
+   * How long a source without a return path waits for the description behind the state to be taken. The guest has gone;
+   * a peer that reads no more must not keep the source from saying so.
+   */
+  drainAfterEnd: 5_000,
 } as const;

@@ -30,7 +30,7 @@ export interface GuestMemory {
   populate(): Promise<void>;
   write(offset: number, bytes: Uint8Array): Promise<void>;
   read(offset: number, length: number): Promise<Buffer>;
-  /** Writes part of the block to a file (mode 0600, truncated first). */
+  /** Writes part of the block to a file (mode 0600 where it is created, truncated first); zero pages become holes. */
   dump(path: string, offset: number, length: number): Promise<void>;
   close(): void;
 }
@@ -180,9 +180,12 @@ export interface Cancellable<T> {
 
 /** What ended a run of RAM records (migration-stream.md 4). */
 export interface RamRecordEnd {
-  readonly kind: 'eos' | 'mem-size' | 'multifd-flush' | 'hook';
-  /** The record's offset field: total bytes for `mem-size`, else 0. */
+  readonly kind: 'eos' | 'mem-size' | 'multifd-flush' | 'hook' | 'compressed-page';
+  /** The record's offset field: total bytes for `mem-size`, the page's place for `compressed-page`, else 0. */
   readonly value: number;
+  /** Of `compressed-page`: the page's zlib stream is the next `length` bytes of the channel. */
+  readonly block?: string;
+  readonly length?: number;
 }
 
 /**
@@ -261,10 +264,43 @@ export interface RamSaver {
   close(): void;
 }
 
+export interface RamLoaderBlock {
+  readonly name: string;
+  /** May be absent with the option `statistics`: the block's pages are read, checked, counted and dropped. */
+  readonly memory?: GuestMemory;
+  /** What the stream announced; records beyond it are refused. */
+  readonly usedBytes: number;
+}
+
+export interface RamLoaderOptions {
+  /** Take xbzrle records; else they are refused. */
+  readonly xbzrle?: boolean;
+  /** End the run at each compressed page, for the caller to inflate; else they are refused. */
+  readonly compressed?: boolean;
+  /** Count by block. The memory must be untouched: pages that were only ever zero stay holes. */
+  readonly statistics?: boolean;
+}
+
+export interface RamStatistics {
+  /** The least number of rounds that the records can be from: a page comes at most once in a round. */
+  readonly rounds: number;
+  /** In the order of the loader's blocks: records by form, and pages that had one. */
+  readonly blocks: readonly {
+    readonly name: string;
+    readonly normal: number;
+    readonly zero: number;
+    readonly xbzrle: number;
+    readonly compressed: number;
+    readonly pages: number;
+  }[];
+}
+
 /** Where loadRam puts pages: blocks by name, with the used length that the stream announced. */
 export interface RamLoader {
   readonly normalPages: number;
   readonly zeroPages: number;
+  /** Only with the option `statistics`, until close(). */
+  statistics(): RamStatistics;
   close(): void;
 }
 
@@ -288,9 +324,11 @@ export interface NativeAddon {
   readonly DirtyWriter: new (memory: GuestMemory) => DirtyWriter;
   readonly VirtualMachine: new (options: VirtualMachineOptions) => VirtualMachine;
   readonly RamSaver: new (blocks: readonly RamSaverBlock[]) => RamSaver;
-  readonly RamLoader: new (blocks: readonly { name: string; memory: GuestMemory; usedBytes: number }[]) => RamLoader;
+  readonly RamLoader: new (blocks: readonly RamLoaderBlock[], options?: RamLoaderOptions) => RamLoader;
   readonly Listener: new (target: SocketTarget) => Listener;
   connect(target: SocketTarget): Cancellable<Channel>;
+  /** Reads a saved stream from its beginning, as a peer would send it. `fd`, a regular file, is duplicated. */
+  openStream(fd: number): Channel;
   /** CPUID leaves that this KVM can give a guest. */
   supportedCpuid(): CpuidEntry[];
   /** KVM_GET_MSR_INDEX_LIST. */

@@ -16,7 +16,11 @@ export interface FileToLoad {
 }
 
 /** Copies the whole file. Throws one sentence when it cannot be read, is no file, or does not fit. */
-export async function loadFile({ file, address }: FileToLoad, memory: GuestMemory, slots: readonly MemorySlot[]) {
+export async function loadFile(
+  { file, address }: FileToLoad,
+  memory: GuestMemory,
+  slots: readonly MemorySlot[],
+): Promise<void> {
   const refuse = (reason: string): MigrationError => new MigrationError('machine', `--load ${file}: ${reason}`);
   const handle = await open(file, 'r').catch((error: unknown) => {
     throw refuse(`it cannot be read (${reasonOf(error)})`);

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 const STEP_BYTES = 4 * 1024 ** 2;
 
 /** A file with the content of random RAM. */
-export interface RandomImage extends AsyncDisposable {
+export interface RandomImage {
   readonly path: string;
+  /** Removes it. */
+  dispose(): Promise<void>;
 }
 
 /** Writes `bytes` pseudo-random bytes, the same in every run, to a private temporary file. */
@@ -30,7 +32,7 @@ export async function writeRandomImage(bytes: number, signal: AbortSignal): Prom
     await dispose();
     throw error;
   }
-  return { path, [Symbol.asyncDispose]: dispose };
+  return { path, dispose };
 }
 
 async function fill(path: string, bytes: number, signal: AbortSignal): Promise<void> {
@@ -39,7 +41,7 @@ async function fill(path: string, bytes: number, signal: AbortSignal): Promise<v
   const zeros = Buffer.alloc(STEP_BYTES);
   const file = await open(path, 'wx', 0o600);
   try {
-    for (let written = 0; written < bytes; ) {
+    for (let written = 0; written < bytes;) {
       signal.throwIfAborted();
       const piece = stream.update(zeros.subarray(0, Math.min(STEP_BYTES, bytes - written)));
       await file.writeFile(piece);

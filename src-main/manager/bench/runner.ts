@@ -49,10 +49,14 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   const { rows, signal } = options;
   const loadBefore = currentLoad();
   const imageBytes = Math.max(0, ...rows.filter(({ content }) => content === 'random').map((row) => row.memoryBytes));
-  await using image = await writeRandomImage(imageBytes, signal);
-  const results: RowResult[] = [];
-  for (const row of rows) results.push(summarizeRow(row, await measureRow(row, image.path, options), options));
-  return { quick: options.quick, host: describeHost(loadBefore), rows: results };
+  const image = await writeRandomImage(imageBytes, signal);
+  try {
+    const results: RowResult[] = [];
+    for (const row of rows) results.push(summarizeRow(row, await measureRow(row, image.path, options), options));
+    return { quick: options.quick, host: describeHost(loadBefore), rows: results };
+  } finally {
+    await image.dispose();
+  }
 }
 
 async function measureRow(row: BenchRow, image: string, options: BenchOptions): Promise<RowSamples> {
@@ -95,11 +99,7 @@ function summarizeRow(row: BenchRow, samples: RowSamples, { godwit, peers }: Ben
   };
 }
 
-export function summarizeContestant(
-  row: BenchRow,
-  name: string,
-  samples: readonly TransferSample[],
-): ContestantResult {
+export function summarizeContestant(row: BenchRow, name: string, samples: readonly TransferSample[]): ContestantResult {
   return {
     name,
     samples,
@@ -142,6 +142,7 @@ function summarizeLimit(
 }
 
 /** A transfer within one step of a clock counts as one step: 1 ms for QEMU's total-time, 10 ms for processor time. */
-const throughput = (row: BenchRow, milliseconds: number): number => row.memoryBytes / (Math.max(1, milliseconds) / 1000);
+const throughput = (row: BenchRow, milliseconds: number): number =>
+  row.memoryBytes / (Math.max(1, milliseconds) / 1000);
 const cpuSeconds = (sample: TransferSample): number =>
   Math.max(0.01, sample.sourceCpuSeconds + sample.destinationCpuSeconds);

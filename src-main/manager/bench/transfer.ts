@@ -116,7 +116,10 @@ async function within<T>(work: Promise<T>, row: BenchRow, signal: AbortSignal): 
 /** Did it do the work that the row is about? Otherwise its time means nothing. */
 function checkOutcome(outcome: z.infer<typeof outcomeReply>, row: BenchRow): void {
   if (outcome.status !== 'completed') {
-    throw new BenchError('FAILED', `a migration ended as ${outcome.status}: ${outcome['error-desc'] ?? 'no reason given'}`);
+    throw new BenchError(
+      'FAILED',
+      `a migration ended as ${outcome.status}: ${outcome['error-desc'] ?? 'no reason given'}`,
+    );
   }
   const pages = row.memoryBytes / PAGE_BYTES;
   const { normal, duplicate } = outcome.ram;

@@ -20,9 +20,8 @@ export class MachineLink {
     this.#client = client;
   }
 
-  /** Connects to the QMP socket at `path` and negotiates. */
-  static async connect(path: string, signal: AbortSignal): Promise<MachineLink> {
-    const timeoutMs = deadlines.command;
+  /** Connects to the QMP socket at `path` and negotiates; `timeoutMs` for a machine that greets only when its RAM is there. */
+  static async connect(path: string, signal: AbortSignal, timeoutMs: number = deadlines.command): Promise<MachineLink> {
     return new MachineLink(await QmpClient.connect(path, { signal, timeoutMs, waitForSocketMs: timeoutMs }));
   }
 

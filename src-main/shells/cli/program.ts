@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addBenchCommand } from './bench.ts';
 import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { failureOf } from './failure-line.ts';
+import { addInspectCommand } from './inspect.ts';
 import { exitCodes } from './io.ts';
 import type { CliIo } from './io.ts';
+import { packageVersion } from './package-version.ts';
 import { addVmCommand } from './vm.ts';
 
 /** Adds one command; its action reports the exit code through `done`. */
 export type AddCommand = (program: Command, io: CliIo, done: (exitCode: number) => void) => void;
 
-const commands: readonly AddCommand[] = [addDemoCommand, addVmCommand, addDoctorCommand];
+const commands: readonly AddCommand[] = [
+  addDemoCommand,
+  addVmCommand,
+  addInspectCommand,
+  addDoctorCommand,
+  addBenchCommand,
+];
 
 /** Runs one command line (without the program's name). Answers the exit code; never rejects. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
@@ -39,18 +47,11 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
 function createProgram(io: CliIo): Command {
   return new Command('godwit')
     .description('Moves running virtual machines: live migration for KVM and QEMU.')
-    .version(version())
+    .version(packageVersion())
     .addHelpText('after', '\nWithout a command godwit runs the demo: the desktop app is not built yet.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: () => undefined, // runCli writes the one line
     });
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : 'unknown';
 }

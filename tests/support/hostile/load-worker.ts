@@ -26,6 +26,7 @@ const allowedGrowthBytes = 90 * 1024 ** 2;
 const [folder = '', first = '0', end = '0', step = '1'] = process.argv.slice(2);
 const corpus = readStreams(folder).map(dissect);
 
+let before = await held();
 for (const stream of corpus) await warmUp(stream);
 for (let index = Number(first); index < Number(end); index += Number(step)) {
   const random = seeded(index);
@@ -48,7 +49,6 @@ async function warmUp(base: DissectedStream): Promise<void> {
 
 /** One load, and what it left behind. */
 async function loadAndLook(index: number, stream: MutatedStream, silent: boolean): Promise<LoadLine> {
-  const before = await held();
   writeFileSync('/proc/self/clear_refs', '5'); // the peak starts anew
   const started = performance.now();
   const line = await load(stream, silent);
@@ -62,6 +62,7 @@ async function loadAndLook(index: number, stream: MutatedStream, silent: boolean
     after.threads > before.threads && `${after.threads - before.threads} threads are left`,
     growthBytes > stream.base.memoryBytes + allowedGrowthBytes && `the process grew by ${growthBytes >> 20} MiB`,
   ].filter((fault) => typeof fault === 'string');
+  before = after;
   if (faults.length === 0) return { ...line, index, milliseconds, growthBytes };
   const report = { stream: stream.base.name, steps: stream.steps, bytes: neighbourhood(stream) };
   return { ...line, index, milliseconds, growthBytes, fault: faults.join('; '), ...report };

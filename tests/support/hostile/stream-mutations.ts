@@ -51,7 +51,7 @@ const extremes64 = [
   2n ** 63n,
   2n ** 64n - 1n,
   2n ** 64n - 0x1000n,
-  2n ** 53n * 0x1000n,
+  2n ** 51n * 0x1000n,
 ];
 
 export function dissect(stream: ValidStream): DissectedStream {

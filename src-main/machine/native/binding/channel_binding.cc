@@ -8,6 +8,7 @@
 #include "binding/ram_binding.h"
 #include "binding/support.h"
 #include "core/channels/connect.h"
+#include "core/channels/file_layer.h"
 #include "core/channels/listener.h"
 #include "core/channels/pending_channel.h"
 #include "core/pages/ram_loader.h"
@@ -62,6 +63,8 @@ const char* name_of(RamRecordEnd::Kind kind) {
       return "multifd-flush";
     case RamRecordEnd::Kind::kHook:
       return "hook";
+    case RamRecordEnd::Kind::kCompressedPage:
+      return "compressed-page";
   }
   return "";  // not reached: the switch is exhaustive
 }
@@ -99,7 +102,7 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
 
   explicit ChannelBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<ChannelBinding>(info) {
     if (info.Length() != 1 || !info[0].IsExternal()) {
-      throw_form(info.Env(), "no call: channels come from connect() and Listener.accept()");
+      throw_form(info.Env(), "no call: channels come from connect(), openStream() and Listener.accept()");
       return;
     }
     channel_ = std::move(*info[0].As<Napi::External<std::shared_ptr<Channel>>>().Data());
@@ -160,6 +163,10 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
           const Napi::Object object = Napi::Object::New(env);
           object.Set("kind", name_of(end.kind));
           object.Set("value", binding::to_js(env, end.value));
+          if (end.kind == RamRecordEnd::Kind::kCompressedPage) {
+            object.Set("block", end.block);
+            object.Set("length", binding::to_js(env, end.length));
+          }
           return object;
         });
     channel_->use_input<RamRecordEnd>(
@@ -274,6 +281,17 @@ Napi::Value connect(const Napi::CallbackInfo& info) {
                        [target = *target](const Interrupt& cancel) { return connect_socket(target, cancel); });
 }
 
+/// A channel that reads a saved stream. Opening it does not block: the descriptor is open already.
+Napi::Value open_stream(const Napi::CallbackInfo& info) {
+  std::uint32_t fd = 0;
+  if (!to_u32(info[0], fd) || fd > INT32_MAX) return throw_form(info.Env(), "openStream(fd: descriptor)");
+  Result<std::unique_ptr<Layer>> layer = FileLayer::create(static_cast<int>(fd));
+  if (!layer) return throw_failure(info.Env(), layer.failure());
+  Result<std::shared_ptr<Channel>> channel = Channel::create(*std::move(layer));
+  if (!channel) return throw_failure(info.Env(), channel.failure());
+  return ChannelBinding::wrap(info.Env(), *channel);
+}
+
 }  // namespace
 
 std::shared_ptr<Channel> channel_of(const Napi::Value& value) {
@@ -285,6 +303,7 @@ void init_channel(Napi::Env env, Napi::Object exports) {
   Bridge::of(env)->set_constructor("Channel", ChannelBinding::define(env));
   exports.Set("Listener", ListenerBinding::define(env));
   exports.Set("connect", Napi::Function::New(env, connect, "connect"));
+  exports.Set("openStream", Napi::Function::New(env, open_stream, "openStream"));
 }
 
 }  // namespace godwit::binding

@@ -24,7 +24,8 @@ constexpr napi_type_tag kLoaderTag = {0x41b7f08d2c6e4a93, 0xb8530e9fd17a46c4};
 constexpr const char* kSaverForm =
     "blocks: { name: string, memory: GuestMemory, machine?: VirtualMachine }[], none of them closed";
 constexpr const char* kLoaderForm =
-    "blocks: { name: string, memory: GuestMemory, usedBytes: number }[], none of them closed";
+    "blocks: { name: string, memory?: GuestMemory, usedBytes: number }[], none of them closed, "
+    "and options?: { xbzrle?: boolean, compressed?: boolean, statistics?: boolean }";
 
 /// A saver and the thread that it works on. Shared by its JavaScript object and the exit hook.
 class SaverOnThread {
@@ -73,9 +74,24 @@ std::optional<RamLoaderBlock> to_loader_block(const Napi::Value& value) {
   const Napi::Object object = value.As<Napi::Object>();
   RamLoaderBlock block;
   if (!to_text(object.Get("name"), block.name)) return std::nullopt;
-  block.memory = memory_of(object.Get("memory"));
-  if (!block.memory || !to_size(object.Get("usedBytes"), block.used_bytes)) return std::nullopt;
+  const Napi::Value memory = object.Get("memory");
+  block.memory = memory_of(memory);
+  if (!block.memory && !memory.IsUndefined()) return std::nullopt;
+  if (!to_size(object.Get("usedBytes"), block.used_bytes)) return std::nullopt;
   return block;
+}
+
+std::optional<RamLoaderOptions> to_loader_options(const Napi::Value& value) {
+  RamLoaderOptions options;
+  if (value.IsUndefined()) return options;
+  if (!value.IsObject()) return std::nullopt;
+  const Napi::Object object = value.As<Napi::Object>();
+  if (!optional_property(object, "xbzrle", options.xbzrle, to_flag) ||
+      !optional_property(object, "compressed", options.compressed, to_flag) ||
+      !optional_property(object, "statistics", options.statistics, to_flag)) {
+    return std::nullopt;
+  }
+  return options;
 }
 
 template <typename Block>
@@ -209,11 +225,30 @@ class SaverBinding : public Napi::ObjectWrap<SaverBinding> {
   ExitHook hook_;
 };
 
+Napi::Value statistics_to_js(Napi::Env env, const RamLoader& loader) {
+  constexpr const char* kForms[kRamPageForms] = {"normal", "zero", "xbzrle", "compressed"};
+  const RamStatistics& statistics = *loader.statistics();
+  const Napi::Array blocks = Napi::Array::New(env, loader.blocks().size());
+  for (std::size_t index = 0; index < loader.blocks().size(); ++index) {
+    const RamStatistics::Block counted = statistics.block(index);
+    const Napi::Object block = Napi::Object::New(env);
+    block.Set("name", loader.blocks()[index].name);
+    for (std::size_t form = 0; form < kRamPageForms; ++form) block.Set(kForms[form], to_js(env, counted.records[form]));
+    block.Set("pages", to_js(env, counted.pages));
+    blocks.Set(static_cast<std::uint32_t>(index), block);
+  }
+  const Napi::Object object = Napi::Object::New(env);
+  object.Set("rounds", to_js(env, statistics.rounds()));
+  object.Set("blocks", blocks);
+  return object;
+}
+
 class LoaderBinding : public Napi::ObjectWrap<LoaderBinding> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "RamLoader",
                        {
+                           InstanceMethod<&LoaderBinding::statistics>("statistics"),
                            InstanceMethod<&LoaderBinding::close>("close"),
                            InstanceAccessor<&LoaderBinding::normal_pages>("normalPages"),
                            InstanceAccessor<&LoaderBinding::zero_pages>("zeroPages"),
@@ -222,11 +257,12 @@ class LoaderBinding : public Napi::ObjectWrap<LoaderBinding> {
 
   explicit LoaderBinding(const Napi::CallbackInfo& info) : Napi::ObjectWrap<LoaderBinding>(info) {
     std::optional<std::vector<RamLoaderBlock>> blocks = to_blocks<RamLoaderBlock>(info[0], to_loader_block);
-    if (!blocks) {
+    const std::optional<RamLoaderOptions> options = to_loader_options(info[1]);
+    if (!blocks || !options) {
       throw_form(info.Env(), kLoaderForm);
       return;
     }
-    Result<std::shared_ptr<RamLoader>> loader = RamLoader::create(*std::move(blocks));
+    Result<std::shared_ptr<RamLoader>> loader = RamLoader::create(*std::move(blocks), *options);
     if (!loader) {
       throw_failure(info.Env(), loader.failure());
       return;
@@ -238,6 +274,13 @@ class LoaderBinding : public Napi::ObjectWrap<LoaderBinding> {
   const std::shared_ptr<RamLoader>& core() const { return loader_; }
 
  private:
+  Napi::Value statistics(const Napi::CallbackInfo& info) {
+    if (!loader_ || loader_->statistics() == nullptr) {
+      return throw_form(info.Env(), "a RamLoader with the option statistics that is not closed");
+    }
+    return statistics_to_js(info.Env(), *loader_);
+  }
+
   /// A loadRam() under way keeps the core object; the counters stay readable.
   void close(const Napi::CallbackInfo&) {
     if (!loader_) return;

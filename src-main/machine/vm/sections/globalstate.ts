@@ -3,29 +3,10 @@
  * The run state at the moment of saving. Both forms are 104 bytes and either can be read as the other; they differ in
  * the description, and in two bytes that say whether the machine was suspended before it was stopped.
  */
+import { isRunState } from '../../../../src-shared/migration/status.ts';
 import { buffer, uint32, uint8 } from '../../engine/vmstate/fields.ts';
 import { defineTable } from '../../engine/vmstate/table.ts';
 import type { TableState } from '../../engine/vmstate/table.ts';
-
-/** Names of run states that a stream may hold. */
-const RUN_STATES: readonly string[] = [
-  'debug',
-  'inmigrate',
-  'internal-error',
-  'io-error',
-  'paused',
-  'postmigrate',
-  'prelaunch',
-  'finish-migrate',
-  'restore-vm',
-  'running',
-  'save-vm',
-  'shutdown',
-  'suspended',
-  'watchdog',
-  'guest-panicked',
-  'colo',
-];
 
 const TEXT_BYTES = 100;
 /** Room for the text in the form of 9.0 and later; all names fit, so the older form is read the same way. */
@@ -90,7 +71,7 @@ export function readGlobalState(section: GlobalStateSection): GlobalState {
 function checkText(size: number, bytes: Uint8Array): string | undefined {
   if (size > bytes.length) return `a run state of ${size} bytes in a field of ${bytes.length}`;
   const text = textOf(bytes);
-  return RUN_STATES.includes(text) ? undefined : `run state ${JSON.stringify(text)} is not known`;
+  return isRunState(text) ? undefined : `run state ${JSON.stringify(text)} is not known`;
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/memory/sparse_file.h"
+
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23  // Linux 5.14, asm-generic/mman-common.h
 #endif
@@ -20,7 +22,6 @@ constexpr std::size_t kMaxName = 255;                      // an idstr in the st
 constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 46;  // half of the user address space of x86-64
 // Fresh memory can come as slowly as 0.3 GB/s: 16 MiB keep a cancel well below 100 ms.
 constexpr std::uint64_t kPopulateStep = std::uint64_t{16} << 20;
-constexpr std::uint64_t kDumpStep = std::uint64_t{4} << 20;
 
 std::string size_text(std::uint64_t bytes) {
   constexpr std::pair<int, const char*> kUnits[] = {{30, " GiB"}, {20, " MiB"}, {10, " KiB"}};
@@ -180,12 +181,8 @@ Status GuestMemory::dump(const std::string& path, std::uint64_t offset, std::uin
   if (offset > size_ || length > size_ - offset) return out_of_bounds("a dump", offset, length, size_);
   Result<UniqueFd> fd = open_dump(path);
   if (!fd) return std::move(fd).failure();
-  for (std::uint64_t done = 0; done < length;) {
-    if (cancel.load(std::memory_order_relaxed)) return Failure::cancelled("writing memory to " + path);
-    const ssize_t written = ::write(fd->get(), data() + offset + done, std::min(kDumpStep, length - done));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return Failure::from_errno("write", "cannot write memory to " + path);
-    done += static_cast<std::uint64_t>(written);
+  if (Status written = write_sparse(fd->get(), path, {data() + offset, length}, {fd_.get(), offset}, cancel); !written) {
+    return written;
   }
   // A full disk can show as late as here.
   if (::close(fd->release()) != 0) return Failure::from_errno("close", "cannot write memory to " + path);

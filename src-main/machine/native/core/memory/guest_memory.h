@@ -44,7 +44,8 @@ class GuestMemory {
   /// Bounds-checked copies. A write marks the pages in the user dirty bitmap.
   Status write(std::uint64_t offset, std::span<const std::uint8_t> bytes);
   Status read(std::uint64_t offset, std::span<std::uint8_t> into) const;
-  /// Writes [offset, offset + length) to a file, created with mode 0600 or truncated. The path must not be a directory.
+  /// Writes [offset, offset + length) to a file, created with mode 0600 or truncated; pages that are zero become holes.
+  /// The path must not be a directory.
   Status dump(const std::string& path, std::uint64_t offset, std::uint64_t length,
               const std::atomic<bool>& cancel) const;
 

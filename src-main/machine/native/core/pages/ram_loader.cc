@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/base/wire.h"
+#include "core/pages/xbzrle.h"
 #include "core/pages/zero_scan.h"
 
 namespace godwit {
@@ -20,6 +21,9 @@ namespace {
 
 constexpr std::uint64_t kFlagMask = kPageSize - 1;
 static_assert(kPageSize == wire::kTargetPageSize);
+
+/// zlib's compressBound() of a page: no deflate of a page at any level is longer.
+constexpr std::uint32_t kMaxCompressedPage = kPageSize + (kPageSize >> 12) + (kPageSize >> 14) + 13;
 
 constexpr std::pair<std::uint64_t, std::string_view> kFlagNames[] = {
     {wire::kRamFlagFull, "FULL"},         {wire::kRamFlagZero, "ZERO"},
@@ -55,18 +59,27 @@ std::string printable(std::string_view name) {
 
 }  // namespace
 
-Result<std::shared_ptr<RamLoader>> RamLoader::create(std::vector<RamLoaderBlock> blocks) {
+Result<std::shared_ptr<RamLoader>> RamLoader::create(std::vector<RamLoaderBlock> blocks, RamLoaderOptions options) {
   std::set<std::string_view> names;
   for (const RamLoaderBlock& block : blocks) {
-    if (!block.memory) return Failure::invalid("RAM block '" + block.name + "' has no memory");
+    if (!block.memory && !options.statistics) return Failure::invalid("RAM block '" + block.name + "' has no memory");
     if (!names.insert(block.name).second) return Failure::invalid("Two RAM blocks are named '" + block.name + "'");
-    if (block.used_bytes > block.memory->size() || block.used_bytes % kPageSize != 0) {
+    const std::uint64_t room = block.memory ? block.memory->size() : ~std::uint64_t{0};
+    if (block.used_bytes > room || block.used_bytes % kPageSize != 0) {
       return Failure::invalid("The used length of RAM block '" + block.name + "', " +
                               std::to_string(block.used_bytes) + " bytes, does not fit its memory of " +
-                              std::to_string(block.memory->size()) + " bytes");
+                              std::to_string(room) + " bytes");
     }
   }
-  return std::shared_ptr<RamLoader>(new RamLoader(std::move(blocks)));
+  return std::shared_ptr<RamLoader>(new RamLoader(std::move(blocks), options));
+}
+
+RamLoader::RamLoader(std::vector<RamLoaderBlock> blocks, RamLoaderOptions options)
+    : blocks_(std::move(blocks)), options_(options) {
+  if (!options.statistics) return;
+  std::vector<std::uint64_t> pages;
+  for (const RamLoaderBlock& block : blocks_) pages.push_back(block.used_bytes / kPageSize);
+  statistics_ = std::make_unique<RamStatistics>(pages);
 }
 
 Result<RamRecordEnd> RamLoader::load(InputBuffer& input) {
@@ -83,13 +96,15 @@ Result<RamRecordEnd> RamLoader::load_records(InputBuffer& input) {
     const Result<Head> head = read_head(input);
     if (!head) return head.failure();
     // Page records are nearly all there is: known combinations first.
-    switch (head->flags & ~wire::kRamFlagContinue) {
-      case wire::kRamFlagPage:
-      case wire::kRamFlagZero:
-        if (Status loaded = load_page(input, *head); !loaded.ok()) return std::move(loaded).failure();
-        break;
-      default:
-        return end_of_run(input, *head);
+    const std::uint64_t form = head->flags & ~wire::kRamFlagContinue;
+    if (form == wire::kRamFlagPage || form == wire::kRamFlagZero) {
+      if (Status loaded = load_page(input, *head); !loaded.ok()) return std::move(loaded).failure();
+    } else if (form == wire::kRamFlagXbzrle && options_.xbzrle) {
+      if (Status loaded = load_xbzrle(input, *head); !loaded.ok()) return std::move(loaded).failure();
+    } else if (form == wire::kRamFlagCompressPage && options_.compressed) {
+      return announce_compressed(input, *head);
+    } else {
+      return end_of_run(input, *head);
     }
   }
 }
@@ -104,26 +119,79 @@ Result<RamLoader::Head> RamLoader::read_head(InputBuffer& input) {
   return head;
 }
 
-Status RamLoader::load_page(InputBuffer& input, const Head& head) {
+Result<RamLoader::Target> RamLoader::target_of(InputBuffer& input, const Head& head) {
   const Result<const RamLoaderBlock*> found = block_of(input, head);
   if (!found) return found.failure();
   const RamLoaderBlock& block = **found;
   if (head.offset >= block.used_bytes) {
     return refuse(head, "the block ends at " + hex(block.used_bytes), &block);
   }
-  std::uint8_t* const page = block.memory->data() + head.offset;
-  if ((head.flags & wire::kRamFlagPage) != 0) {
-    if (Status filled = input.read(std::span(page, kPageSize)); !filled.ok()) return filled;
-    normal_pages_.fetch_add(1, std::memory_order_relaxed);
-    return success();
-  }
+  std::uint8_t* const page = block.memory ? block.memory->data() + head.offset : dropped_.data();
+  return Target{&block, std::span<std::uint8_t, kPageSize>(page, kPageSize)};
+}
+
+Status RamLoader::load_page(InputBuffer& input, const Head& head) {
+  const Result<Target> target = target_of(input, head);
+  if (!target) return target.failure();
+  if ((head.flags & wire::kRamFlagZero) != 0) return load_zero(input, head, *target);
+  if (Status filled = input.read(target->page); !filled.ok()) return filled;
+  normal_pages_.fetch_add(1, std::memory_order_relaxed);
+  count(head, *target->block, RamPageForm::kNormal);
+  return success();
+}
+
+Status RamLoader::load_zero(InputBuffer& input, const Head& head, const Target& target) {
   if (Status there = input.require(1); !there.ok()) return there;
   const std::uint8_t fill = *input.data();
   input.consume(1);
-  // A page that is zero already is left alone: writing it would give a hole its memory, and cost the time.
-  if (fill != 0 || !is_zero_page(page)) std::memset(page, fill, kPageSize);
+  const bool fresh = count(head, *target.block, RamPageForm::kZero);
+  // A page that is zero already is left alone: writing it would give a hole its memory, and cost the time. Even
+  // looking at a hole gives it memory, so one that nothing was written to is not looked at.
+  if (fill != 0 || (!fresh && !is_zero_page(target.page.data()))) std::memset(target.page.data(), fill, kPageSize);
   zero_pages_.fetch_add(1, std::memory_order_relaxed);
   return success();
+}
+
+Status RamLoader::load_xbzrle(InputBuffer& input, const Head& head) {
+  const Result<Target> target = target_of(input, head);
+  if (!target) return target.failure();
+  constexpr std::size_t kHeadBytes = 3;
+  if (Status there = input.require(kHeadBytes); !there.ok()) return there;
+  const std::uint8_t encoding = input.data()[0];
+  const std::size_t length = std::size_t{input.data()[1]} << 8 | input.data()[2];
+  if (encoding != kXbzrleEncoding) {
+    return refuse(head, "encoding " + std::to_string(encoding) + " does not exist", target->block);
+  }
+  if (length > kPageSize) return refuse(head, "a delta of " + std::to_string(length) + " bytes", target->block);
+  input.consume(kHeadBytes);
+  if (Status there = input.require(length); !there.ok()) return there;
+  if (const char* const problem = apply_xbzrle({input.data(), length}, target->page); problem != nullptr) {
+    return refuse(head, problem, target->block);
+  }
+  input.consume(length);
+  count(head, *target->block, RamPageForm::kXbzrle);
+  return success();
+}
+
+Result<RamRecordEnd> RamLoader::announce_compressed(InputBuffer& input, const Head& head) {
+  const Result<Target> target = target_of(input, head);
+  if (!target) return target.failure();
+  std::uint32_t length = 0;
+  if (Status there = input.require(sizeof length); !there.ok()) return std::move(there).failure();
+  std::memcpy(&length, input.data(), sizeof length);
+  length = be32toh(length);
+  if (length == 0 || length > kMaxCompressedPage) {
+    return refuse(head, "a compressed page of " + std::to_string(length) + " bytes", target->block);
+  }
+  input.consume(sizeof length);
+  count(head, *target->block, RamPageForm::kCompressed);
+  return RamRecordEnd{RamRecordEnd::Kind::kCompressedPage, head.offset, length, target->block->name};
+}
+
+bool RamLoader::count(const Head& head, const RamLoaderBlock& block, RamPageForm form) {
+  if (!statistics_) return false;
+  const auto index = static_cast<std::size_t>(&block - blocks_.data());
+  return statistics_->count(index, head.offset / kPageSize, form);
 }
 
 Result<const RamLoaderBlock*> RamLoader::block_of(InputBuffer& input, const Head& head) {

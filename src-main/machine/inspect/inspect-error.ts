@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** `FILE`: it cannot be read or is no stream file; `STREAM`: what is in it is malformed; `IMAGE`: no RAM image. */
+export type InspectErrorCode = 'FILE' | 'STREAM' | 'IMAGE';
+
+/** Why an inspection ended: one sentence. */
+export class InspectError extends Error {
+  override readonly name = 'InspectError';
+  readonly code: InspectErrorCode;
+
+  constructor(code: InspectErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The stream breaks its grammar at a place: the byte of the (decompressed) stream where what is wrong begins. */
+export class MalformedStreamError extends Error {
+  override readonly name = 'MalformedStreamError';
+  readonly code = 'STREAM';
+  readonly offset: number;
+
+  constructor(offset: number, reason: string, options?: ErrorOptions) {
+    super(reason, options);
+    this.offset = offset;
+  }
+}
