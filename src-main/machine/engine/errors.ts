@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import { plainText } from '../../../src-shared/plain-text.ts';
+import { VmstateError } from './vmstate/vmstate-error.ts';
 
 /** Why a migration ended without success. */
 export type MigrationErrorCode =
@@ -35,4 +37,18 @@ export function messageOf(error: unknown): string {
 export function codeOf(error: unknown): string | undefined {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
   return undefined;
+}
+
+/** Whatever kept a guest from being loaded, as a migration error. */
+export function asLoadError(error: unknown): MigrationError {
+  if (error instanceof MigrationError) return error;
+  const code = codeOf(error);
+  if (code === 'EOF')
+    return new MigrationError('link', 'The source closed the connection before the guest was complete', {
+      cause: error,
+    });
+  const sentence = plainText(messageOf(error));
+  if (code === 'EPROTO' || error instanceof VmstateError)
+    return new MigrationError('stream', sentence, { cause: error });
+  return new MigrationError(code === undefined ? 'machine' : 'link', sentence, { cause: error });
 }

@@ -10,17 +10,15 @@ import {
 } from '../../../src-shared/migration/ownership.ts';
 import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
 import { canTransition } from '../../../src-shared/migration/transitions.ts';
-import { plainText } from '../../../src-shared/plain-text.ts';
 import { native, type Channel, type Listener, type RamLoader, type SocketTarget } from '../native/index.ts';
 import { withSignal } from './channels/open.ts';
-import { codeOf, messageOf, MigrationError } from './errors.ts';
+import { asLoadError, MigrationError } from './errors.ts';
 import type { EngineMachine } from './machine-interface.ts';
 import { checkBlockList } from './ram/block-list.ts';
 import * as read from './stream/reader.ts';
 import * as wire from './stream/wire.ts';
 import * as write from './stream/writer.ts';
 import { timeouts } from './timeouts.ts';
-import { VmstateError } from './vmstate/vmstate-error.ts';
 
 /** Answers that a source may leave unread, bytes: a source asks a handful of times and reads while it sends. */
 const maxUnreadAnswers = 64 * 1024;
@@ -109,7 +107,7 @@ export class IncomingMigration {
       await this.#drain(channel);
     } catch (error) {
       const interruption: unknown = this.#interrupt.signal.reason;
-      await this.#fail(interruption instanceof MigrationError ? interruption : asMigrationError(error));
+      await this.#fail(interruption instanceof MigrationError ? interruption : asLoadError(error));
     } finally {
       this.#listener.close();
       this.#channel?.close();
@@ -136,15 +134,15 @@ export class IncomingMigration {
   /** Whoever connects and says nothing must not hold the place of the real source for ever. */
   async #readHeader(channel: Channel): Promise<void> {
     const limit = this.#options.deadlines?.header ?? timeouts.header;
-    let overdue = false;
+    const wait = { overdue: false };
     const timer = setTimeout(() => {
-      overdue = true;
+      wait.overdue = true;
       channel.shutdown();
     }, limit);
     try {
       await read.readHeader(channel);
     } catch (error) {
-      if (!overdue) throw error;
+      if (!wait.overdue) throw error;
       const sentence = `Something connected and sent no migration stream within ${limit / 1000} s`;
       throw new MigrationError('link', sentence, { cause: error });
     } finally {
@@ -353,15 +351,3 @@ export class IncomingMigration {
 }
 
 /** Names and texts of the peer may be in the sentence: it is made one printable line. */
-function asMigrationError(error: unknown): MigrationError {
-  if (error instanceof MigrationError) return error;
-  const code = codeOf(error);
-  if (code === 'EOF')
-    return new MigrationError('link', 'The source closed the connection before the guest was complete', {
-      cause: error,
-    });
-  const sentence = plainText(messageOf(error));
-  if (code === 'EPROTO' || error instanceof VmstateError)
-    return new MigrationError('stream', sentence, { cause: error });
-  return new MigrationError(code === undefined ? 'machine' : 'link', sentence, { cause: error });
-}
