@@ -32,10 +32,7 @@ export type MoveOptions = Omit<RowOf<typeof moveFactors>, 'memoryMiB'> & {
 };
 
 /** QEMU has no thread that writes; only QEMU can be told to leave the description out, or not to expect it. */
-export function isPossible(row: Pick<MoveOptions, 'direction' | 'source' | 'vmdesc' | 'returnPath'>): boolean {
-  // A QEMU destination with suppress-vmdesc closes while the source still writes the description. Without a return path
-  // nothing tells that from a refusal, and the source rightly keeps the guest.
-  if (!row.vmdesc && !row.returnPath && row.direction === 'godwit → qemu') return false;
+export function isPossible(row: Pick<MoveOptions, 'direction' | 'source' | 'vmdesc'>): boolean {
   if (row.source === 'writing' && row.direction === 'qemu → godwit') return false;
   return row.vmdesc || row.direction !== 'godwit → godwit';
 }

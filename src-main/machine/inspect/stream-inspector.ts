@@ -23,8 +23,12 @@ interface SectionIdentity {
   readonly version: number;
 }
 
-/** A postcopy of a guest of some hundred GiB has some ten thousand. Each takes memory here. */
-const MAX_ELEMENTS = 250_000;
+/** A machine with hundreds of devices has some thousand; parts of RAM that follow each other are one. */
+const MAX_SECTIONS = 20_000;
+/** The postcopy of a guest of a TiB may discard its RAM by some hundred thousand commands. */
+const MAX_COMMANDS = 2_000_000;
+/** Each takes memory here. */
+const MAX_LISTED_COMMANDS = 50_000;
 /** Of all sections together: a machine with 256 processors has some hundred thousand. */
 const MAX_FIELDS = 500_000;
 const MAX_NOTES = 50;
@@ -49,6 +53,7 @@ export class StreamInspector {
   readonly #description: VmDescription | undefined;
   readonly #described = new Map<string, VmdescDevice>();
   #fields = 0;
+  #commands = 0;
   /** Sections that are sent in parts, by id. */
   readonly #live = new Map<number, SectionIdentity>();
   #packageEnd: number | undefined;
@@ -103,9 +108,6 @@ export class StreamInspector {
     this.#enter('the next element');
     this.#leavePackage();
     const element = await read.readElement(this.#channel);
-    if (this.#report.sections.length + this.#report.commands.length >= MAX_ELEMENTS) {
-      throw new MalformedStreamError(this.#within.offset, `more than ${MAX_ELEMENTS} elements`);
-    }
     switch (element.kind) {
       case 'command':
         this.#command(element);
@@ -139,7 +141,13 @@ export class StreamInspector {
     if (name === undefined) this.#note(`the command ${title} at byte ${offset} is not known`);
     const packaged = this.#packageEnd !== undefined;
     const length = this.#channel.bytesRead - offset;
-    this.#report.commands.push({ offset, length, number, name: title, packaged, details });
+    this.#commands++;
+    if (this.#commands > MAX_COMMANDS) throw new MalformedStreamError(offset, `more than ${MAX_COMMANDS} commands`);
+    if (this.#commands <= MAX_LISTED_COMMANDS) {
+      this.#report.commands.push({ offset, length, number, name: title, packaged, details });
+    } else if (this.#commands === MAX_LISTED_COMMANDS + 1) {
+      this.#note(`commands from byte ${offset} on are not listed: there are too many`);
+    }
     if (details.packageBytes === undefined) return;
     if (packaged) throw new MalformedStreamError(offset, 'a package inside a package');
     this.#packageEnd = this.#channel.bytesRead + details.packageBytes;
@@ -221,6 +229,9 @@ export class StreamInspector {
       last.length += section.length;
       last.count += 1;
       return;
+    }
+    if (this.#report.sections.length >= MAX_SECTIONS) {
+      throw new MalformedStreamError(section.offset, `more than ${MAX_SECTIONS} sections`);
     }
     this.#report.sections.push(section);
   }

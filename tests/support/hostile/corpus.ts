@@ -3,9 +3,9 @@
  * Valid streams that mutations start from: captures of QEMU 7.2 and 10.0 (machine `none`), and one of our own microvm,
  * recorded when it is asked for, since its CPU state depends on the host.
  */
-import { readFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { bytesOf, capturedStream } from '../captured-streams.ts';
 import { startMachine } from '../machine.ts';
 import { unitsOf, type ValidStream } from './valid-stream.ts';
 
@@ -15,13 +15,13 @@ const microvmBytes = 8 * MIB;
 const keptPages = 48;
 
 /** The captures of QEMU that this machine's `none` takes. */
-export function capturedStreams(): ValidStream[] {
+export function qemuStreams(): ValidStream[] {
   const captures = { 'q72-none-precopy': 4, 'q100-none-precopy': 4, 'q72-none-norp': 1, 'q100-none-norp': 1 };
   return Object.entries(captures).map(([name, memoryMiB]) => ({
     name,
     machine: 'none',
     memoryBytes: memoryMiB * MIB,
-    bytes: readFileSync(new URL(`../../fixtures/streams/${name}/main.bin`, import.meta.url)),
+    bytes: bytesOf(capturedStream(name)),
   }));
 }
 

@@ -28,7 +28,7 @@ export class Destination {
       machine,
       target: options.tcp
         ? { type: 'tcp', host: '127.0.0.1', port: 0 }
-        : { type: 'unix', path: join(options.folder, 'migration.sock') },
+        : { type: 'unix', path: join(options.folder, `${process.pid}.sock`) },
       ...(options.deadlines && { deadlines: options.deadlines }),
       onStatus: () => undefined,
       onFailed: (error) => {

@@ -100,7 +100,7 @@ async function load(stream: MutatedStream, silent: boolean): Promise<LoadOutcome
 function outcomeOf({ status, phase, error }: IncomingMigration): LoadLine['outcome'] {
   if (status === 'completed') return 'completed';
   if (phase === 'waiting') return 'waiting';
-  return error?.code === 'cancelled' && phase !== 'gone' ? 'cancelled' : 'failed';
+  return error?.code === 'cancelled' ? 'cancelled' : 'failed';
 }
 
 function faultOf(

@@ -49,7 +49,7 @@ test('help and version go to stdout and succeed', async () => {
   expect(await run('--version')).toMatchObject({ code: 0, stdout: '0.1.0\n', stderr: '' });
   const help = await run('--help');
   expect(help).toMatchObject({ code: 0, stderr: '' });
-  for (const command of ['demo', 'vm', 'doctor']) expect(help.stdout).toContain(command);
+  for (const command of ['demo', 'vm', 'inspect', 'doctor']) expect(help.stdout).toContain(command);
   expect((await run('help', 'vm')).stdout).toContain('--only-migratable');
 });
 
