@@ -171,7 +171,8 @@ describe('a machine driven through the addon', () => {
     };
     const { VirtualMachine } = native;
     expect(() => new VirtualMachine({ ...options, vcpus: 17 })).toThrow(/1 to 16 vCPUs/);
-    expect(() => new VirtualMachine({ ...options, dirtyRingSize: 4096 })).toThrow(/dirty ring/);
+    expect(() => new VirtualMachine({ ...options, dirtyRingSize: 3000 })).toThrow(/power of two/);
+    expect(() => new VirtualMachine({ ...options, dirtyRingSize: 2 ** 31 })).toThrow(/at most/);
     expect(() => new VirtualMachine({ ...options, serialFd: 100_000 })).toThrow(/descriptor/);
     expect(
       () => new VirtualMachine({ ...options, slots: [{ guestAddress: 0, offset: 0, sizeBytes: 2 * MIB }] }),

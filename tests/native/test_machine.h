@@ -165,6 +165,7 @@ struct MachineSpec {
   std::vector<MemorySlot> slots{};  // empty: one slot at 0
   UniqueFd serial{};
   std::uint64_t pace_interval_ns = 0;
+  std::uint32_t dirty_ring_size = 0;
   std::function<void(VcpuCrash)> on_crash{};
   bool anonymous = false;
 };
@@ -189,6 +190,7 @@ struct Machine {
     options.cpuid = *cpuid;
     options.serial = std::move(spec.serial);
     options.pace_interval_ns = spec.pace_interval_ns;
+    options.dirty_ring_size = spec.dirty_ring_size;
     options.on_crash = spec.on_crash ? std::move(spec.on_crash) : [](const VcpuCrash& crash) {
       FAIL_CHECK("vCPU " << crash.vcpu << " crashed: " << crash.reason << ", " << crash.detail);
     };

@@ -35,7 +35,11 @@ TEST_CASE("a machine refuses options that cannot be, with a sentence") {
   CHECK(refusal([](VmOptions& o) { o.slots = {{0xfff00000, 0, kMiB}}; }).find("KVM needs") != std::string::npos);
   CHECK(refusal([](VmOptions& o) { o.slots = {{0, 0, 2 * kMiB}, {kMiB, 2 * kMiB, kMiB}}; }).find("overlaps slot 0") !=
         std::string::npos);
-  CHECK(refusal([](VmOptions& o) { o.dirty_ring_size = 4096; }).find("dirty ring") != std::string::npos);
+  CHECK(refusal([](VmOptions& o) { o.dirty_ring_size = 3000; }).find("power of two") != std::string::npos);
+  CHECK(refusal([](VmOptions& o) { o.dirty_ring_size = 1; }).find("too small") != std::string::npos);
+  CHECK(refusal([](VmOptions& o) { o.dirty_ring_size = 1u << 31; }).find("at most") != std::string::npos);
+  CHECK(refusal([](VmOptions& o) { o.dirty_ring_size = 1024; }).empty());
+  CHECK(refusal([](VmOptions& o) { o.dirty_ring_size = 65536; }).empty());
 }
 
 TEST_CASE("the APIC id appears in every leaf that shows it") {

@@ -26,6 +26,8 @@ export interface RigOptions {
   /** Pages a second. */
   readonly dirtyRate?: number;
   readonly workingSetBytes?: number;
+  /** Of the source: entries of a ring. */
+  readonly dirtyRingSize?: number;
   /** Of the destination. */
   readonly paused?: boolean;
   /** Bytes per second; 0 (the default here) for no limit. */
@@ -185,11 +187,16 @@ export class MigrationRig {
   }
 
   async #start(): Promise<void> {
-    const { memoryBytes = 64 * MIB, cpus = 1, cpu, dirtyRate = 5000, paused, proxy } = this.#options;
+    const { memoryBytes = 64 * MIB, cpus = 1, cpu, dirtyRate = 5000, dirtyRingSize, paused, proxy } = this.#options;
     const workingSetBytes = this.#options.workingSetBytes ?? memoryBytes / 4;
     const common = { machine: 'microvm', memoryBytes, cpus, ...(cpu !== undefined && { cpu }) } as const;
     const [source, destination] = await Promise.all([
-      this.#startEnd({ ...common, name: 'source', guest: { dirtyRate, workingSetBytes } }),
+      this.#startEnd({
+        ...common,
+        name: 'source',
+        guest: { dirtyRate, workingSetBytes },
+        ...(dirtyRingSize !== undefined && { dirtyRingSize }),
+      }),
       this.#startEnd({ ...common, name: 'destination', incoming: 'defer', ...(paused === true && { paused }) }),
     ]);
     this.#source = source;

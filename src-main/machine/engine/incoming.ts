@@ -33,7 +33,7 @@ export interface IncomingOptions {
   /** The connection has come and gone without success: nothing of the guest is here. */
   readonly onFailed: (error: MigrationError) => void;
   /** Other deadlines than the engine's own, milliseconds. */
-  readonly deadlines?: Partial<Pick<typeof timeouts, 'header' | 'lastAnswer'>>;
+  readonly deadlines?: Partial<Record<'header' | 'lastAnswer', number>>;
 }
 
 export class IncomingMigration {
@@ -349,5 +349,3 @@ export class IncomingMigration {
     this.#options.onStatus(status);
   }
 }
-
-/** Names and texts of the peer may be in the sentence: it is made one printable line. */

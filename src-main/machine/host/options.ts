@@ -20,7 +20,7 @@ const MIB = 1024 ** 2;
 /** sun_path of a unix socket holds 108 bytes with its final NUL. */
 const MAX_SOCKET_PATH_BYTES = 107;
 const CPU_MODELS = ['x86-64-v2', 'x86-64-v3', 'host'] as const;
-/** KVM keeps some entries of a ring in reserve and takes at most 65536. */
+/** What every KVM takes: some keep 576 entries of a ring in reserve, and none takes more than 65536. */
 const DIRTY_RING = { min: 1024, max: 65536 } as const;
 
 /** What commander hands over: every option as text. */

@@ -123,6 +123,14 @@ export interface VcpuCrash {
   readonly detail: string;
 }
 
+/** What a vCPU's dirty ring has seen since the machine was made. */
+export interface DirtyRingCounts {
+  /** Pages harvested. One that is written again after it was harvested counts again. */
+  readonly pages: number;
+  /** How often the vCPU stopped because its ring was full. */
+  readonly fullExits: number;
+}
+
 export interface MemorySlot {
   readonly guestAddress: number;
   readonly offset: number;
@@ -140,7 +148,7 @@ export interface VirtualMachineOptions {
   readonly serialFd?: number;
   /** Time between two batches of one vCPU at the pace port, nanoseconds; 0: writes to the port do not wait. */
   readonly paceIntervalNs?: number;
-  /** Entries of KVM's dirty ring; 0 or absent: the dirty log is used. */
+  /** Entries of each vCPU's dirty ring, a power of two; 0 or absent: the dirty log is used. */
   readonly dirtyRingSize?: number;
   /** Called on the JavaScript thread. */
   readonly onCrash: (crash: VcpuCrash) => void;
@@ -164,6 +172,8 @@ export interface VirtualMachine {
   /** Thread ids of the vCPU threads (query-cpus-fast). */
   threadIds(): number[];
   heartbeats(): VcpuHeartbeats[];
+  /** By vCPU; empty when dirty pages are tracked by the dirty log. */
+  dirtyRingCounts(): DirtyRingCounts[];
   /** Stops and joins every thread. */
   close(): Promise<void>;
 }

@@ -3,7 +3,6 @@
  * Loads mutated streams one after another, each into a destination of its own in this process, and prints one line of
  * JSON a load: `node --expose-gc load-worker.ts FOLDER FIRST END STEP`. FOLDER holds the valid streams (saveStreams).
  */
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
@@ -82,7 +81,7 @@ async function load(stream: MutatedStream, silent: boolean): Promise<LoadOutcome
   if (!ended) return { outcome: 'hang', fault: `no end, status ${migration.status}, phase ${migration.phase}` };
   await destination.close();
   peer.destroy();
-  if (!peer.closed) await once(peer, 'close');
+  if (!peer.closed) await new Promise((resolve) => peer.once('close', resolve));
 
   const { error, address } = migration;
   const outcome = outcomeOf(migration);

@@ -182,6 +182,7 @@ describe('comparing two machines', () => {
     const guest = buildCpuid('x86-64-v2', EPYC_WITHOUT_XSAVE).entries;
     expect(cpuTraits(EPYC_WITHOUT_XSAVE, guest)).toEqual({
       xsave: { avx: 0x240, opmask: 0x340, zmmHigh: 0x380, hi16Zmm: 0x580, pkru: undefined },
+      components: 3n,
       physicalAddressBits: 40,
       mcgCap: 0n,
     });

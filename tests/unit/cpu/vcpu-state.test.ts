@@ -14,7 +14,7 @@ import {
 import { buildRegs, parseRegs } from '../../../src-main/machine/vm/cpu/kvm-regs.ts';
 import { buildSregs, parseSregs } from '../../../src-main/machine/vm/cpu/kvm-sregs.ts';
 import { buildXcrs, parseXcr0 } from '../../../src-main/machine/vm/cpu/kvm-xcrs.ts';
-import { parseXsave } from '../../../src-main/machine/vm/cpu/kvm-xsave.ts';
+import { buildXsave, parseXsave } from '../../../src-main/machine/vm/cpu/kvm-xsave.ts';
 import { segmentToSection } from '../../../src-main/machine/vm/cpu/segment-flags.ts';
 import {
   DEFAULT_TRAITS,
@@ -23,6 +23,13 @@ import {
   vcpuToSections,
 } from '../../../src-main/machine/vm/cpu/vcpu-state.ts';
 import type { CpuTraits } from '../../../src-main/machine/vm/cpu/vcpu-state.ts';
+import {
+  XSTATE_AVX,
+  XSTATE_CARRIED,
+  XSTATE_PKRU,
+  XSTATE_SSE,
+  XSTATE_X87,
+} from '../../../src-main/machine/vm/cpu/xsave-layout.ts';
 import { cpuCommonTable } from '../../../src-main/machine/vm/sections/cpu-common.ts';
 import { cpuTable } from '../../../src-main/machine/vm/sections/cpu.ts';
 import { readStream } from '../vmstate/streams.ts';
@@ -32,6 +39,7 @@ import { freshVcpu, randomVcpu } from './random-vcpu.ts';
 /** AVX-512 where AMD puts it, with protection keys. */
 const AVX512_TRAITS: CpuTraits = {
   xsave: { avx: 576, opmask: 832, zmmHigh: 896, hi16Zmm: 1408, pkru: 2432 },
+  components: XSTATE_CARRIED,
   physicalAddressBits: 46,
   mcgCap: 0n,
 };
@@ -245,6 +253,25 @@ describe('what is on its way into the guest', () => {
     [{ tripleFaultPending: 1 }, 'pending triple fault'],
   ])('says what it loses: %o', (events, loss) => {
     expect(saved(events).losses).toEqual([loss]);
+  });
+});
+
+describe('the protection keys of the host in KVM’s image', () => {
+  const image = buildXsave(
+    { ...parseXsave(freshVcpu().xsave, AVX512_TRAITS.xsave), pkru: 0x55555554, xstateBv: 0x203n },
+    AVX512_TRAITS.xsave,
+    Buffer.alloc(4096),
+  );
+  const source = { ...freshVcpu(), xsave: image };
+
+  it('stay there where the guest has none', () => {
+    const traits = { ...AVX512_TRAITS, components: XSTATE_X87 | XSTATE_SSE | XSTATE_AVX };
+    expect(vcpuToSections(source, traits)).toMatchObject({ cpu: { pkru: 0, xstateBv: 3n }, losses: [] });
+  });
+
+  it('are the guest’s where it has some', () => {
+    const { cpu } = vcpuToSections(source, AVX512_TRAITS);
+    expect(cpu).toMatchObject({ pkru: 0x55555554, xstateBv: XSTATE_PKRU | 3n });
   });
 });
 

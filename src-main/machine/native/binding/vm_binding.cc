@@ -48,6 +48,7 @@ class VmBinding : public Napi::ObjectWrap<VmBinding> {
                            InstanceMethod<&VmBinding::serial_tail>("serialTail"),
                            InstanceMethod<&VmBinding::thread_ids>("threadIds"),
                            InstanceMethod<&VmBinding::heartbeats>("heartbeats"),
+                           InstanceMethod<&VmBinding::dirty_ring_counts>("dirtyRingCounts"),
                            InstanceMethod<&VmBinding::close>("close"),
                        });
   }
@@ -179,6 +180,11 @@ class VmBinding : public Napi::ObjectWrap<VmBinding> {
   Napi::Value heartbeats(const Napi::CallbackInfo& info) {
     Vm* const vm = open(info.Env());
     return vm == nullptr ? info.Env().Undefined() : heartbeats_to_js(info.Env(), vm->heartbeats());
+  }
+
+  Napi::Value dirty_ring_counts(const Napi::CallbackInfo& info) {
+    Vm* const vm = open(info.Env());
+    return vm == nullptr ? info.Env().Undefined() : ring_counts_to_js(info.Env(), vm->ring_counts());
   }
 
   /// Settles when all threads are joined. The object keeps its machine until then: a completion must not hold the last

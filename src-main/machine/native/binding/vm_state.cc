@@ -152,6 +152,17 @@ Napi::Value heartbeats_to_js(Napi::Env env, const std::vector<Heartbeats>& heart
   return answer;
 }
 
+Napi::Value ring_counts_to_js(Napi::Env env, const std::vector<RingCounts>& rings) {
+  const Napi::Array answer = Napi::Array::New(env, rings.size());
+  for (std::uint32_t n = 0; n < rings.size(); ++n) {
+    const Napi::Object object = Napi::Object::New(env);
+    object.Set("pages", to_js(env, rings[n].pages));
+    object.Set("fullExits", to_js(env, rings[n].full_exits));
+    answer.Set(n, object);
+  }
+  return answer;
+}
+
 Napi::Value crash_to_js(Napi::Env env, const VcpuCrash& crash) {
   const Napi::Object object = Napi::Object::New(env);
   object.Set("vcpu", to_js(env, crash.vcpu));

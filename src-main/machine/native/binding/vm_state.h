@@ -25,6 +25,7 @@ Napi::Value serial_state_to_js(Napi::Env env, const SerialState& state);
 bool serial_state_from_js(const Napi::Value& value, SerialState& state);
 
 Napi::Value heartbeats_to_js(Napi::Env env, const std::vector<Heartbeats>& heartbeats);
+Napi::Value ring_counts_to_js(Napi::Env env, const std::vector<RingCounts>& rings);
 Napi::Value crash_to_js(Napi::Env env, const VcpuCrash& crash);
 
 bool slots_from_js(const Napi::Value& value, std::vector<MemorySlot>& slots);

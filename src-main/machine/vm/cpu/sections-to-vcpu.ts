@@ -27,6 +27,7 @@ import { buildXsave } from './kvm-xsave.ts';
 import { sectionToMsrs } from './msrs.ts';
 import { trimmedMasks } from './mtrr-masks.ts';
 import { sectionToSegment, sectionToTable } from './segment-flags.ts';
+import { XSTATE_CARRIED } from './xsave-layout.ts';
 import {
   HFLAGS2_NMI_MASKED,
   HFLAGS2_SMM_INSIDE_NMI,
@@ -106,7 +107,7 @@ function restoredXsave(cpu: CpuState, base: Buffer, traits: CpuTraits): Buffer {
     zmmHigh: cpu.zmmHigh.map(({ q4, q5, q6, q7 }) => [q4, q5, q6, q7]),
     hi16Zmm: cpu.hi16Zmm.map(({ q0, q1, q2, q3, q4, q5, q6, q7 }) => [q0, q1, q2, q3, q4, q5, q6, q7]),
     pkru: cpu.pkru,
-    xstateBv: cpu.xstateBv,
+    xstateBv: cpu.xstateBv & (traits.components | ~XSTATE_CARRIED),
   };
   return buildXsave(fpu, traits.xsave, base);
 }

@@ -39,6 +39,8 @@ const CR4: BitFeatures = new Map([
   [32, 'fred'],
 ]);
 
+const CR4_PKE = 22n;
+
 const EFER: BitFeatures = new Map([
   [0, 'syscall'],
   [8, 'lm'],
@@ -67,7 +69,7 @@ const COMPONENTS: readonly (readonly [mask: bigint, feature: string])[] = [
 
 /** Registers that stay 0 on a CPU without any of the features. */
 const REGISTERS: readonly (readonly [used: (cpu: CpuState) => boolean, anyOf: readonly [string, ...string[]]])[] = [
-  [(cpu) => cpu.pkru !== 0, ['pku']],
+  [(cpu) => cpu.pkru !== 0 && canReachPkru(cpu), ['pku']],
   [(cpu) => cpu.tscAux !== 0n, ['rdtscp', 'rdpid']],
   [(cpu) => cpu.tscAdjust !== 0n, ['tsc-adjust']],
   [(cpu) => cpu.tscDeadline !== 0n, ['tsc-deadline']],
@@ -89,7 +91,8 @@ export function checkStateAgainstModel(cpu: CpuState, model: Pick<BuiltCpuid, 'f
   for (const feature of bitFeatures(cpu.cr4, CR4, 'CR4')) need(feature);
   for (const feature of bitFeatures(cpu.efer, EFER, 'EFER')) need(feature);
   if (cpu.xcr0 !== XSTATE_X87) need('xsave');
-  const components = ((cpu.xcr0 | cpu.xstateBv) & ~(model.xcr0 | XSTATE_X87 | XSTATE_SSE)) | cpu.xss;
+  const inUse = cpu.xcr0 | (canReachPkru(cpu) ? cpu.xstateBv : cpu.xstateBv & ~XSTATE_PKRU);
+  const components = (inUse & ~(model.xcr0 | XSTATE_X87 | XSTATE_SSE)) | cpu.xss;
   for (const feature of componentFeatures(components)) {
     missing.add(feature);
   }
@@ -97,6 +100,11 @@ export function checkStateAgainstModel(cpu: CpuState, model: Pick<BuiltCpuid, 'f
     if (used(cpu) && !anyOf.some((feature) => available.has(feature))) missing.add(anyOf[0]);
   }
   return [...missing];
+}
+
+/** Else PKRU is what the source's host had there: KVM hands it out for every guest. */
+function canReachPkru(cpu: CpuState): boolean {
+  return ((cpu.cr4 >> CR4_PKE) & 1n) === 1n || (cpu.xcr0 & XSTATE_PKRU) !== 0n;
 }
 
 function bitFeatures(value: bigint, names: BitFeatures, register: string): string[] {

@@ -16,10 +16,11 @@ import { parseSregs } from './kvm-sregs.ts';
 import type { SpecialRegisters } from './kvm-sregs.ts';
 import { parseXcr0 } from './kvm-xcrs.ts';
 import { parseXsave } from './kvm-xsave.ts';
+import type { FpuState } from './kvm-xsave.ts';
 import { msrsToSection } from './msrs.ts';
 import { fillMasks } from './mtrr-masks.ts';
 import { segmentToSection, tableToSection } from './segment-flags.ts';
-import { XSTATE_CARRIED, XSTATE_NAMES } from './xsave-layout.ts';
+import { XSTATE_CARRIED, XSTATE_NAMES, XSTATE_PKRU } from './xsave-layout.ts';
 
 /** KVM_MP_STATE_*. */
 export const MP_STATE_RUNNABLE = 0;
@@ -43,7 +44,7 @@ export interface VcpuSections {
 export function vcpuToSections(kvm: VcpuState, traits: CpuTraits): VcpuSections {
   const events = parseEvents(kvm.events);
   const sregs = parseSregs(kvm.sregs);
-  const fpu = parseXsave(kvm.xsave, traits.xsave);
+  const fpu = ofTheGuest(parseXsave(kvm.xsave, traits.xsave), traits.components);
   const { regs, rip, rflags } = parseRegs(kvm.regs);
   const cpu: CpuState = {
     ...blankState(cpuTable),
@@ -87,6 +88,12 @@ function specialRegisters(sregs: SpecialRegisters) {
     cr4: sregs.cr4,
     efer: sregs.efer,
   };
+}
+
+/** Without what the image holds of the host. Components that nothing can carry stay, for the losses to name them. */
+function ofTheGuest(fpu: FpuState, components: bigint): FpuState {
+  const pkru = (components & XSTATE_PKRU) === 0n ? 0 : fpu.pkru;
+  return { ...fpu, pkru, xstateBv: fpu.xstateBv & (components | ~XSTATE_CARRIED) };
 }
 
 /** x87 registers lie in the section as KVM's image has them, ST(0) first: that is what QEMU under KVM does too. */

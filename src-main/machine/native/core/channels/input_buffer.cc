@@ -78,7 +78,9 @@ Result<std::size_t> InputBuffer::receive(std::span<iovec> parts, std::size_t mis
     if (outcome.bytes > 0) return outcome.bytes;
     if (stop_.raised()) return stopped();
     if (outcome.error == EAGAIN) {
-      wait_ready(layer_.descriptor(), outcome.wait_for, {&stop_});
+      const Readiness seen = wait_ready(layer_.descriptor(), outcome.wait_for, {&stop_}, layer_.look_again());
+      const int lost = seen == Readiness::kTimedOut ? layer_.lost() : 0;
+      if (lost != 0) broken_ = Failure::from_code(lost, "", "The peer's host no longer answers");
     } else if (outcome.error == 0) {
       ended_ = true;
     } else {

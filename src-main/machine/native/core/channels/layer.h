@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/uio.h>
 
+#include <chrono>
 #include <cstddef>
 #include <span>
 
@@ -36,6 +37,10 @@ class Layer {
   virtual void shutdown() = 0;
   /// What poll(2) waits on.
   virtual int descriptor() const = 0;
+  /// Whether the peer is still there: 0, or the errno to break the connection with. Asked every look_again() while
+  /// somebody waits for the peer; less than 0: never.
+  virtual int lost() const { return 0; }
+  virtual std::chrono::milliseconds look_again() const { return std::chrono::milliseconds{-1}; }
 
   static constexpr std::size_t kMaxParts = 1024;  // IOV_MAX: the kernel refuses more
 };

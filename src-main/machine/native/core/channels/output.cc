@@ -183,7 +183,9 @@ Status Output::send_parts(std::span<iovec> parts) {
     if (stop_.raised()) return stopped();
     const IoOutcome outcome = layer_.write(parts);
     if (outcome.error == EAGAIN) {
-      wait_ready(layer_.descriptor(), outcome.wait_for, {&stop_});
+      const Readiness seen = wait_ready(layer_.descriptor(), outcome.wait_for, {&stop_}, layer_.look_again());
+      const int lost = seen == Readiness::kTimedOut ? layer_.lost() : 0;
+      if (lost != 0) return Failure::from_code(lost, "", "The peer's host no longer answers");
       continue;
     }
     if (outcome.error != 0) {

@@ -59,6 +59,23 @@ void Vcpu::request_stop() {
   wake_.notify_all();
 }
 
+void Vcpu::request_exit() {
+  std::lock_guard lock(mutex_);
+  exit_wanted_.store(true);
+  if (!in_guest_.load()) {
+    exit_wanted_.store(false);
+    return;
+  }
+  // As in request_stop(). The thread exists: it has to take the lock before it can end.
+  set_immediate_exit(true);
+  kick(thread_.native_handle());
+}
+
+void Vcpu::wait_exited() {
+  std::unique_lock lock(mutex_);
+  parked_.wait(lock, [this] { return !exit_wanted_.load(); });
+}
+
 void Vcpu::post(Job job) {
   {
     std::lock_guard lock(mutex_);

@@ -6,6 +6,7 @@
 #include <linux/kvm.h>
 #include <sys/types.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -41,6 +42,8 @@ struct VcpuConfig {
   bool tsc_control = false;
   std::uint64_t pace_interval_ns = 0;
   SerialPort* serial = nullptr;
+  /// KVM_EXIT_DIRTY_RING_FULL: has to make room in this vCPU's ring. Called on the vCPU's thread.
+  std::function<Status()> on_ring_full;
   /// Called on the vCPU's thread; must not wait for this vCPU.
   std::function<void(VcpuCrash)> on_crash;
 };
@@ -61,6 +64,11 @@ class Vcpu {
   /// Runs `job` on the vCPU's thread when it is parked; at once where it is parked now.
   void post(Job job);
 
+  /// Makes the vCPU leave the guest once, if it is there, and go on. Never blocks; any thread but the vCPU's own.
+  void request_exit();
+  /// Returns when the vCPU has been outside the guest since request_exit().
+  void wait_exited();
+
   /// Returns when the thread is parked and no I/O instruction is half done. Not on the vCPU's own thread.
   void wait_parked();
   /// Stops, runs the jobs that were posted, and joins the thread. One caller at a time; repeated calls are fine.
@@ -72,6 +80,7 @@ class Vcpu {
   Result<std::vector<std::uint32_t>> write_state(const VcpuState& state);
 
   /// Any thread, at any time.
+  int fd() const { return fd_.get(); }
   bool crashed() const;
   Heartbeats heartbeats() const { return pacer_.snapshot(); }
   pid_t thread_id() const;
@@ -84,8 +93,10 @@ class Vcpu {
   /// What the vCPU does after an exit was served.
   enum class Next { kGoOn, kIdle, kCrash };
   Next enter();
+  void acknowledge_exit();
   Next serve_exit();
   Next serve_io();
+  Next serve_full_ring();
   Next fail(std::string reason, std::string detail);
   void finish_io();
   void idle();
@@ -105,9 +116,14 @@ class Vcpu {
   bool halted_ = false;  // executed HLT: without an irqchip nothing wakes it, also not after a stop and start
   VcpuCrash crash_;
 
+  // Whether the thread is inside KVM_RUN, and whether it shall leave it. Each side writes its own before it reads the
+  // other's, so that a request is either seen to be needless or seen by the thread.
+  std::atomic<bool> in_guest_{false};
+  std::atomic<bool> exit_wanted_{false};
+
   mutable std::mutex mutex_;
   std::condition_variable wake_;    // the vCPU's thread waits: for a job, a start, a stop
-  std::condition_variable parked_;  // others wait
+  std::condition_variable parked_;  // others wait: until the thread is parked, or outside the guest
   std::deque<Job> jobs_;
   bool want_run_ = false;  // set by start(), cleared by request_stop() and by a crash
   bool running_ = false;   // between start() and the thread's acknowledgement of a stop

@@ -17,11 +17,22 @@ namespace godwit {
 
 /// KVM_RUN once, and its exit served.
 Vcpu::Next Vcpu::enter() {
-  if (::ioctl(fd_.get(), KVM_RUN, 0) == 0) return serve_exit();
-  // EAGAIN: the vCPU waits to be initialized, which only happens with an in-kernel irqchip.
-  if (errno == EINTR || errno == EAGAIN) return Next::kGoOn;
+  in_guest_.store(true);
+  const int result = ::ioctl(fd_.get(), KVM_RUN, 0);
   const int code = errno;
+  in_guest_.store(false);
+  if (exit_wanted_.load()) acknowledge_exit();
+  if (result == 0) return serve_exit();
+  // EAGAIN: the vCPU waits to be initialized, which only happens with an in-kernel irqchip.
+  if (code == EINTR || code == EAGAIN) return Next::kGoOn;
   return fail("KVM_RUN", std::string(std::strerror(code)) + ", exit " + exit_name(run_->exit_reason));
+}
+
+void Vcpu::acknowledge_exit() {
+  std::lock_guard lock(mutex_);
+  exit_wanted_.store(false);
+  set_immediate_exit(!want_run_);
+  parked_.notify_all();
 }
 
 Vcpu::Next Vcpu::serve_exit() {
@@ -35,6 +46,8 @@ Vcpu::Next Vcpu::serve_exit() {
     case KVM_EXIT_HLT:
       halted_ = true;
       return Next::kIdle;
+    case KVM_EXIT_DIRTY_RING_FULL:
+      return serve_full_ring();
     case KVM_EXIT_INTR:
     case KVM_EXIT_IRQ_WINDOW_OPEN:
     case KVM_EXIT_SET_TPR:
@@ -67,6 +80,11 @@ Vcpu::Next Vcpu::serve_io() {
     }
   }
   return Next::kGoOn;
+}
+
+Vcpu::Next Vcpu::serve_full_ring() {
+  const Status room = config_.on_ring_full();
+  return room ? Next::kGoOn : fail(exit_name(KVM_EXIT_DIRTY_RING_FULL), room.failure().message);
 }
 
 void Vcpu::write_port(std::uint16_t port, const std::uint8_t* data, unsigned size) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/clock.h"
+#include "core/kvm/dirty_log.h"
 #include "core/kvm/kvm_abi.h"
 
 namespace godwit {
@@ -16,10 +17,17 @@ Status check_options(const VmOptions& options) {
   if (options.vcpus < 1 || options.vcpus > kMaxVcpus) {
     return Failure::invalid("a machine has 1 to 16 vCPUs: got " + std::to_string(options.vcpus));
   }
-  if (options.dirty_ring_size != 0) {
-    return Failure{ENOTSUP, {}, "this version tracks dirty pages by KVM's dirty log: leave the dirty ring size at 0"};
-  }
   return success();
+}
+
+/// Returns when each of these that was in the guest has left it.
+void leave_guest(const std::vector<std::weak_ptr<Vcpu>>& vcpus) {
+  std::vector<std::shared_ptr<Vcpu>> asked;
+  for (const std::weak_ptr<Vcpu>& vcpu : vcpus) {
+    if (std::shared_ptr<Vcpu> alive = vcpu.lock()) asked.push_back(std::move(alive));
+  }
+  for (const auto& vcpu : asked) vcpu->request_exit();
+  for (const auto& vcpu : asked) vcpu->wait_exited();
 }
 
 }  // namespace
@@ -33,14 +41,22 @@ Result<std::shared_ptr<Vm>> Vm::create(VmOptions options) {
   }
   Result<std::shared_ptr<VmHandle>> handle = VmHandle::create(*system, options.memory, options.slots);
   if (!handle) return std::move(handle).failure();
-  std::shared_ptr<Vm> vm(new Vm(*handle, options));
+  std::shared_ptr<DirtyRing> ring;
+  if (options.dirty_ring_size != 0) {
+    Result<std::shared_ptr<DirtyRing>> created = DirtyRing::create(*handle, options.dirty_ring_size);
+    if (!created) return std::move(created).failure();
+    ring = *std::move(created);
+  }
+  std::shared_ptr<Vm> vm(new Vm(*handle, std::move(ring), options));
   if (Status status = vm->create_vcpus(*system, options); !status) return status.failure();
+  if (Status status = vm->add_rings(); !status) return status.failure();
   return vm;
 }
 
-Vm::Vm(std::shared_ptr<VmHandle> handle, VmOptions& options)
+Vm::Vm(std::shared_ptr<VmHandle> handle, std::shared_ptr<DirtyRing> ring, VmOptions& options)
     : handle_(handle),
-      tracker_(std::make_shared<DirtyLog>(handle)),
+      ring_(ring),
+      tracker_(ring != nullptr ? std::shared_ptr<DirtyTracker>(ring) : std::make_shared<DirtyLog>(handle)),
       on_crash_(std::move(options.on_crash)),
       serial_output_(std::move(options.serial)),
       serial_(serial_output_),
@@ -63,10 +79,23 @@ Status Vm::create_vcpus(const KvmSystem& system, const VmOptions& options) {
   config.serial = &serial_;
   config.on_crash = [this](const VcpuCrash& crash) { control_->post([this, crash] { handle_crash(crash); }); };
   for (config.index = 0; config.index < options.vcpus; ++config.index) {
+    if (ring_ != nullptr) config.on_ring_full = [ring = ring_, index = config.index] { return ring->make_room(index); };
     Result<std::unique_ptr<Vcpu>> vcpu = Vcpu::create(config, options.cpuid);
     if (!vcpu) return std::move(vcpu).failure();
     vcpus_.push_back(*std::move(vcpu));
   }
+  return success();
+}
+
+Status Vm::add_rings() {
+  if (ring_ == nullptr) return success();
+  for (const auto& vcpu : vcpus_) {
+    if (Status status = ring_->add_vcpu(vcpu->fd()); !status) return status;
+  }
+  // The tracker may outlive the machine.
+  ring_->set_leave_guest([vcpus = std::vector<std::weak_ptr<Vcpu>>(vcpus_.begin(), vcpus_.end())] {
+    leave_guest(vcpus);
+  });
   return success();
 }
 
@@ -191,6 +220,10 @@ std::vector<pid_t> Vm::thread_ids() const {
   std::vector<pid_t> answer;
   for (const auto& vcpu : vcpus_) answer.push_back(vcpu->thread_id());
   return answer;
+}
+
+std::vector<RingCounts> Vm::ring_counts() const {
+  return ring_ != nullptr ? ring_->counts() : std::vector<RingCounts>();
 }
 
 }  // namespace godwit

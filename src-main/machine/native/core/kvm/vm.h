@@ -12,7 +12,7 @@
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "core/base/worker.h"
-#include "core/kvm/dirty_log.h"
+#include "core/kvm/dirty_ring.h"
 #include "core/kvm/serial_output.h"
 #include "core/kvm/serial_port.h"
 #include "core/kvm/vcpu.h"
@@ -29,7 +29,7 @@ struct VmOptions {
   std::vector<kvm_cpuid_entry2> cpuid;
   UniqueFd serial;  // may be invalid: serial output is kept in the tail only
   std::uint64_t pace_interval_ns = 0;
-  std::uint32_t dirty_ring_size = 0;
+  std::uint32_t dirty_ring_size = 0;  // entries of each vCPU's ring; 0: dirty pages are tracked by the dirty log
   /// Called on a thread of the machine once every vCPU is stopped; must not call back into the machine.
   std::function<void(VcpuCrash)> on_crash;
 };
@@ -66,23 +66,27 @@ class Vm {
   SerialOutput& serial_output() { return serial_output_; }
   /// Lives on its own: keeps KVM's descriptors and the memory, not the threads.
   std::shared_ptr<DirtyTracker> tracker() const { return tracker_; }
+  /// By vCPU; empty when dirty pages are tracked by the dirty log.
+  std::vector<RingCounts> ring_counts() const;
 
  private:
   enum class State { kStopped, kRunning, kStopping, kClosed };
 
-  Vm(std::shared_ptr<VmHandle> handle, VmOptions& options);
+  Vm(std::shared_ptr<VmHandle> handle, std::shared_ptr<DirtyRing> ring, VmOptions& options);
   Status create_vcpus(const KvmSystem& system, const VmOptions& options);
+  Status add_rings();
   void begin_stop();
   void finish_stop();
   void handle_crash(const VcpuCrash& crash);
   Status check_parked(unsigned vcpu) const;
 
   const std::shared_ptr<VmHandle> handle_;
+  const std::shared_ptr<DirtyRing> ring_;  // may be null
   const std::shared_ptr<DirtyTracker> tracker_;
   const std::function<void(VcpuCrash)> on_crash_;
   SerialOutput serial_output_;
   SerialPort serial_;
-  std::vector<std::unique_ptr<Vcpu>> vcpus_;
+  std::vector<std::shared_ptr<Vcpu>> vcpus_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

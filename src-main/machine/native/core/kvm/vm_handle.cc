@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/kvm/vm_handle.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdio>
 
@@ -103,6 +105,14 @@ Status VmHandle::map_slot(std::uint32_t index, bool dirty_log) {
   if (kvm_ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &region) == 0) return success();
   return Failure::from_errno("KVM_SET_USER_MEMORY_REGION", "KVM cannot map memory slot " + std::to_string(index) +
                                                                " at guest address " + hex(slot.guest_address));
+}
+
+bool VmHandle::unmap(std::uint64_t first_page, std::uint64_t last_page) {
+  if (memory_->fd() < 0) return false;  // the contents of anonymous memory would be lost with its mapping
+  const std::uint64_t alignment = std::max(memory_->huge_page_size(), kPageSize);
+  const std::uint64_t begin = first_page * kPageSize / alignment * alignment;
+  const std::uint64_t end = std::min((last_page * kPageSize / alignment + 1) * alignment, memory_->size());
+  return ::madvise(memory_->data() + begin, end - begin, MADV_DONTNEED) == 0;
 }
 
 Status VmHandle::set_dirty_log(bool on) {

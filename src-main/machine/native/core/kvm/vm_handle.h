@@ -36,6 +36,9 @@ class VmHandle {
   bool manual_protect() const { return manual_protect_; }
   /// KVM_CHECK_EXTENSION on the machine.
   int capability(int number) const;
+  /// Has KVM forget how these pages of the memory block are mapped, so that it looks at each again when the guest uses
+  /// it. Contents stay. False when that cannot be done with this kind of memory.
+  bool unmap(std::uint64_t first_page, std::uint64_t last_page);
   /// Turns the dirty log of every slot on or off. Idempotent.
   Status set_dirty_log(bool on);
 

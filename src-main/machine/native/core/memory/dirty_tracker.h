@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the pages that a guest wrote are found: KVM's dirty log today, its dirty ring behind the same interface.
+// How the pages that a guest wrote are found: by KVM's dirty log or by its dirty rings.
 #pragma once
 
 #include <cstdint>
