@@ -51,6 +51,8 @@ async function runVariant({ name, flags }: Variant, sources: readonly string[], 
   const built = await buildCxx(
     {
       folder: path.join('build', 'native-tests', name),
+      name: 'tests',
+      compiler: 'g++',
       sources,
       compileFlags: (source) => [...compileFlags(source), ...flags],
       linkFlags: ['-pthread', ...flags],

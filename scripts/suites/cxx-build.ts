@@ -9,8 +9,10 @@ import { root, runCommand } from './command.ts';
 const COMPILERS = 2;
 
 export interface CxxProgram {
-  /** Where objects and program go; paths are from the root of the repository. */
+  /** Where objects and program go; paths are from the root of the repository. Programs may share objects. */
   readonly folder: string;
+  readonly name: string;
+  readonly compiler: 'g++' | 'clang++';
   readonly sources: readonly string[];
   readonly compileFlags: (source: string) => readonly string[];
   readonly linkFlags: readonly string[];
@@ -28,7 +30,7 @@ export async function buildCxx(
   signal: AbortSignal,
 ): Promise<{ readonly binary: string } | { readonly complaints: string }> {
   mkdirSync(path.join(root, program.folder), { recursive: true });
-  const { output: compiler } = await runCommand('g++', ['--version'], { signal, capture: true });
+  const { output: compiler } = await runCommand(program.compiler, ['--version'], { signal, capture: true });
   const complaints: string[] = [];
   const queue = [...program.sources];
   const work = async (): Promise<void> => {
@@ -40,10 +42,10 @@ export async function buildCxx(
   await Promise.all(Array.from({ length: COMPILERS }, work));
   if (complaints.length > 0) return { complaints: complaints.join('\n') };
 
-  const binary = path.join(root, program.folder, 'tests');
+  const binary = path.join(root, program.folder, program.name);
   const objects = program.sources.map((source) => objectOf(program, source));
   const args = [...program.linkFlags, '-o', binary, ...objects];
-  const { code, output } = await runCommand('g++', args, { signal, capture: true });
+  const { code, output } = await runCommand(program.compiler, args, { signal, capture: true });
   return code === 0 ? { binary } : { complaints: output };
 }
 
@@ -57,7 +59,7 @@ async function compile(
   const args = [...program.compileFlags(source), '-MMD', '-MF', `${object}.d`, '-c', source, '-o', object];
   const command = `${compiler}\n${args.join(' ')}`;
   if (isCurrent(object, command)) return null;
-  const { code, output } = await runCommand('g++', args, { signal, capture: true });
+  const { code, output } = await runCommand(program.compiler, args, { signal, capture: true });
   if (code !== 0) return output === '' ? `${source}: the compiler was ended` : output;
   const files = filesRead(readFileSync(path.join(root, `${object}.d`), 'utf8'));
   const inputs: Inputs = { command, files: Object.fromEntries(files.map((file) => [file, hashOf(file)])) };

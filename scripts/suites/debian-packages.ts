@@ -14,6 +14,13 @@ interface Need {
 const needs: readonly Need[] = [
   { debian: 'g++', file: '/usr/bin/g++', suites: ['native'], reason: 'compiles the tests of the C++ core' },
   { debian: 'doctest-dev', file: '/usr/include/doctest/doctest.h', suites: ['native'], reason: 'their framework' },
+  { debian: 'clang', file: '/usr/bin/clang++', suites: ['faults'], reason: 'compiles the fuzz targets' },
+  {
+    debian: 'libclang-rt-14-dev',
+    file: '/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.fuzzer-x86_64.a',
+    suites: ['faults'],
+    reason: 'their engine and sanitizers',
+  },
   {
     debian: 'qemu-system-x86',
     file: '/usr/bin/qemu-system-x86_64',

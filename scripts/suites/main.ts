@@ -7,6 +7,7 @@ import { watchParent } from '../setup/watch-parent.mjs';
 import { runChecks } from './checks.ts';
 import { runCoreTests } from './core-tests.ts';
 import { provideDebianPackages } from './debian-packages.ts';
+import { runFuzzTargets } from './fuzz-targets.ts';
 import { whyNoKvm } from './kvm.ts';
 import { MARK, endLeftovers } from './leftovers.ts';
 import type { Outcome } from './outcome.ts';
@@ -74,6 +75,7 @@ async function runSuite(
   const parts: Outcome[] = [];
   if (name === 'unit' && !long) parts.push(await runChecks(signal));
   if (name === 'native' && !long) parts.push(await runCoreTests({ signal, env, noKvm }));
+  if (name === 'faults') parts.push(await runFuzzTargets({ long, signal, env }));
   parts.push(await runVitest({ suite: name, long, signal, env, cannotRun: realMachines ? noKvm : null }));
   parts.push(...(await endLeftovers(mark)).map((process) => failure(`${name}: left a process behind: ${process}`)));
   if (limit.aborted) parts.push(failure(`${name}: took more than ${LIMIT_FACTOR} times its budget and was ended`));

@@ -2,6 +2,7 @@
 /** A QMP client on a unix socket, for Godwit's machines and for QEMU. */
 import * as net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { plainText } from '../../src-shared/plain-text.ts';
 import { isJsonObject, plainJson, writeJson, type JsonObject, type JsonValue } from './json.ts';
 import { QmpError, type QmpEvent, type QmpGreeting } from './protocol.ts';
 import { JsonReader, REPLY_LIMITS, type JsonResult } from './reader.ts';
@@ -158,7 +159,7 @@ export class QmpClient {
   }
 
   #take(result: JsonResult): void {
-    if (!result.ok) return this.#fail('PROTOCOL', `the other side does not speak QMP (${result.sentence})`);
+    if (!result.ok) return this.#fail('PROTOCOL', `the other side does not speak QMP (${plainText(result.sentence)})`);
     const message = result.value;
     if (!isJsonObject(message)) return this.#fail('PROTOCOL', 'the other side does not speak QMP');
     if ('event' in message) this.#announce(plainJson(message) as unknown as QmpEvent);

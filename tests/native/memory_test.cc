@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <random>
@@ -52,6 +53,42 @@ TEST_CASE("anonymous guest memory has no descriptor and works the same") {
   std::uint8_t back[3] = {};
   CHECK(memory->read(5, back).ok());
   CHECK(back[2] == 3);
+}
+
+/// How much of the mapping at `address` is mapped by huge pages, in KiB, as the kernel says.
+std::uint64_t huge_kib(const void* address) {
+  std::ifstream maps("/proc/self/smaps");
+  char begin[32];
+  std::snprintf(begin, sizeof begin, "%lx-", reinterpret_cast<unsigned long>(address));
+  bool ours = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("-") != std::string::npos && line.find(':') != std::string::npos && line[0] >= '0' && line[0] <= 'f' &&
+        line.find(" rw") != std::string::npos) {
+      ours = line.rfind(begin, 0) == 0;
+    } else if (ours && line.rfind("ShmemPmdMapped:", 0) == 0) {
+      return std::stoull(line.substr(15));
+    }
+  }
+  return 0;
+}
+
+TEST_CASE("populated guest memory keeps its content, lies in huge pages where the kernel has them, and ends exactly") {
+  // Two pieces of 2 MiB, and a rest that is less than one.
+  auto memory = make(5 * kMiB);
+  CHECK(reinterpret_cast<std::uintptr_t>(memory->data()) % (2 * kMiB) == 0);
+  const std::uint8_t bytes[] = {1, 2, 3};
+  for (const std::uint64_t offset : {std::uint64_t{0}, 2 * kMiB - 1, 3 * kMiB, 5 * kMiB - 3}) {
+    REQUIRE(memory->write(offset, bytes).ok());
+  }
+  REQUIRE(memory->populate(std::atomic<bool>{false}).ok());
+  CHECK(memory->data()[0] == 1);
+  CHECK(memory->data()[2 * kMiB + 1] == 3);
+  CHECK(memory->data()[3 * kMiB + 2] == 3);
+  CHECK(memory->data()[5 * kMiB - 1] == 3);
+  CHECK(memory->data()[4 * kMiB] == 0);
+  const std::uint64_t huge = huge_kib(memory->data());
+  MESSAGE(huge << " KiB of 5 MiB are in huge pages");
+  CHECK((huge == 0 || huge == 4096 || huge == 2048));
 }
 
 TEST_CASE("guest memory refuses sizes and names that cannot be, with a sentence") {

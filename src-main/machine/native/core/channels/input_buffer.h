@@ -19,7 +19,7 @@ namespace godwit {
 /// sticky, but bytes received before remain readable.
 class InputBuffer {
  public:
-  static constexpr std::size_t kCapacity = 1 << 20;
+  static constexpr std::size_t kCapacity = 1 << 18;
   /// The most that require() can make contiguous.
   static constexpr std::size_t kMaxRequire = 64 << 10;
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "core/memory/huge_pages.h"
 #include "core/memory/sparse_file.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -131,10 +132,15 @@ Result<std::shared_ptr<GuestMemory>> GuestMemory::create(const GuestMemoryOption
     memory->fd_ = *std::move(fd);
     flags = MAP_SHARED;
   }
-  void* const address = ::mmap(nullptr, options.size, PROT_READ | PROT_WRITE, flags, memory->fd_.get(), 0);
-  if (address == MAP_FAILED) return cannot_reserve(options, "mmap");
-  memory->mapping_ = Mapping(address, options.size);
-  ::madvise(address, options.size, MADV_DONTDUMP);  // a core file of the process needs no copy of the guest
+  // The kernel itself aligns memory of huge pages that are reserved.
+  if (options.huge_page_size == 0) {
+    memory->mapping_ = map_aligned(options.size, flags, memory->fd_.get());
+  } else {
+    void* const address = ::mmap(nullptr, options.size, PROT_READ | PROT_WRITE, flags, memory->fd_.get(), 0);
+    if (address != MAP_FAILED) memory->mapping_ = Mapping(address, options.size);
+  }
+  if (!memory->mapping_) return cannot_reserve(options, "mmap");
+  ::madvise(memory->data(), options.size, MADV_DONTDUMP);  // a core file of the process needs no copy of the guest
   memory->name_ = options.name;
   memory->size_ = options.size;
   memory->huge_page_size_ = options.huge_page_size;
@@ -147,6 +153,7 @@ Status GuestMemory::populate(const std::atomic<bool>& cancel) {
   for (std::uint64_t offset = 0; offset < size_;) {
     if (cancel.load(std::memory_order_relaxed)) return Failure::cancelled("populating guest memory");
     const std::uint64_t length = std::min(step, size_ - offset);
+    collapse_pieces(offset, length);
     if (::madvise(data() + offset, length, MADV_POPULATE_WRITE) != 0) {
       if (errno == EINTR || errno == EAGAIN) continue;
       if (errno != EINVAL) {
@@ -160,6 +167,14 @@ Status GuestMemory::populate(const std::atomic<bool>& cancel) {
     offset += length;
   }
   return success();
+}
+
+/// What stays in small pages, for want of a free huge page or of a kernel that can, is none the worse.
+void GuestMemory::collapse_pieces(std::uint64_t offset, std::uint64_t length) {
+  if (huge_page_size_ != 0 || !fd_) return;
+  for (std::uint64_t piece = offset; piece + kTransparentHugePage <= offset + length; piece += kTransparentHugePage) {
+    if (!collapse(data() + piece) && errno == EINVAL) return;  // a kernel without it
+  }
 }
 
 Status GuestMemory::write(std::uint64_t offset, std::span<const std::uint8_t> bytes) {

@@ -37,8 +37,8 @@ class GuestMemory {
   /// -1 for anonymous memory.
   int fd() const { return fd_.get(); }
 
-  /// Touches every page (MADV_POPULATE_WRITE, in steps, checked against `cancel` between them) so that neither the
-  /// loader nor the guest meets first-touch faults. Contents are kept.
+  /// Touches every page (in steps, checked against `cancel` between them), in huge pages where the kernel has them, so
+  /// that neither the loader nor the guest meets first-touch faults. Contents are kept.
   Status populate(const std::atomic<bool>& cancel);
 
   /// Bounds-checked copies. A write marks the pages in the user dirty bitmap.
@@ -56,6 +56,7 @@ class GuestMemory {
 
  private:
   GuestMemory() = default;
+  void collapse_pieces(std::uint64_t offset, std::uint64_t length);
 
   std::string name_;
   std::uint64_t size_ = 0;

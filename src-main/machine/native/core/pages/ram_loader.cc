@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "core/base/wire.h"
+#include "core/pages/page_copy.h"
 #include "core/pages/xbzrle.h"
 #include "core/pages/zero_scan.h"
 
@@ -57,6 +58,12 @@ std::string printable(std::string_view name) {
   return text;
 }
 
+/// Only the thread that loads writes the counters. A locked addition would wait until the stores of the page before it
+/// have left the processor: measured, a quarter of the time that a page takes.
+void add_one(std::atomic<std::uint64_t>& counter) {
+  counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 Result<std::shared_ptr<RamLoader>> RamLoader::create(std::vector<RamLoaderBlock> blocks, RamLoaderOptions options) {
@@ -87,6 +94,7 @@ Result<RamRecordEnd> RamLoader::load(InputBuffer& input) {
     return Failure{EBUSY, "", "Another channel is loading RAM through this loader"};
   }
   Result<RamRecordEnd> end = load_records(input);
+  finish_page_copies();
   loading_.store(false, std::memory_order_release);
   return end;
 }
@@ -134,8 +142,10 @@ Status RamLoader::load_page(InputBuffer& input, const Head& head) {
   const Result<Target> target = target_of(input, head);
   if (!target) return target.failure();
   if ((head.flags & wire::kRamFlagZero) != 0) return load_zero(input, head, *target);
-  if (Status filled = input.read(target->page); !filled.ok()) return filled;
-  normal_pages_.fetch_add(1, std::memory_order_relaxed);
+  if (Status there = input.require(kPageSize); !there.ok()) return there;
+  copy_page(target->page.data(), input.data());
+  input.consume(kPageSize);
+  add_one(normal_pages_);
   count(head, *target->block, RamPageForm::kNormal);
   return success();
 }
@@ -148,7 +158,7 @@ Status RamLoader::load_zero(InputBuffer& input, const Head& head, const Target& 
   // A page that is zero already is left alone: writing it would give a hole its memory, and cost the time. Even
   // looking at a hole gives it memory, so one that nothing was written to is not looked at.
   if (fill != 0 || (!fresh && !is_zero_page(target.page.data()))) std::memset(target.page.data(), fill, kPageSize);
-  zero_pages_.fetch_add(1, std::memory_order_relaxed);
+  add_one(zero_pages_);
   return success();
 }
 

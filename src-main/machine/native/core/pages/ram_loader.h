@@ -102,7 +102,8 @@ class RamLoader {
   const std::vector<RamLoaderBlock> blocks_;
   const RamLoaderOptions options_;
   std::unique_ptr<RamStatistics> statistics_;
-  std::array<std::uint8_t, kPageSize> dropped_{};  // takes the pages of blocks without memory
+  // As aligned as a page: that is what pages are copied to.
+  alignas(kPageSize) std::array<std::uint8_t, kPageSize> dropped_{};  // takes the pages of blocks without memory
   std::atomic<bool> loading_ = false;
   const RamLoaderBlock* previous_ = nullptr;
   std::atomic<std::uint64_t> normal_pages_ = 0;
