@@ -2,6 +2,7 @@
 /** One transfer between two fresh processes, measured. */
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { deadlines } from '../deadlines.ts';
 import type { MachineLink } from '../machines/link.ts';
@@ -12,6 +13,7 @@ import { BenchError } from './types.ts';
 import type { TransferSample } from './types.ts';
 
 const PAGE_BYTES = 4096;
+const SETTLE_INTERVAL_MS = 2;
 
 const outcomeReply = z.object({
   status: z.string(),
@@ -61,6 +63,8 @@ async function move(
   await source.link.execute('migrate', { uri });
   const completedAt = await within(Promise.race([completed, source.failure, destination.failure]), row, signal);
   const after = [source, destination].map(({ pid }) => processCpuSeconds(pid));
+  // QEMU says `completed` before it has added up its own times; they are there once the guest counts as moved.
+  while ((await source.link.runState()) !== 'postmigrate') await sleep(SETTLE_INTERVAL_MS, undefined, { signal });
   const outcome = outcomeReply.parse(await source.link.execute('query-migrate'));
   checkOutcome(outcome, row);
   const [sourceCpuSeconds = 0, destinationCpuSeconds = 0] = after.map((seconds, end) => seconds - (before[end] ?? 0));
