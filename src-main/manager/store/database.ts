@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Opens the file, whatever state it is in. Nothing that is in it is ever overwritten or deleted. */
+import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import Database from 'better-sqlite3';
+import { APPLICATION_ID, migrateSchema, SCHEMA_STEPS, schemaVersion } from './schema.ts';
+import { sqliteMeaning, storeErrorOf, storeSentence } from './sqlite-failure.ts';
+import { StoreError } from './store-error.ts';
+
+/** What tables a store without a writable file copies from a readable one. Samples and events are read where they are. */
+const SMALL_TABLES = ['machines', 'runs', 'profiles', 'settings'] as const;
+/** Rows that exist in memory only get keys from here on, so that they meet none of the file. */
+const FIRST_MEMORY_KEY = 2 ** 40;
+
+export interface OpenedDatabase {
+  readonly db: Database.Database;
+  /** Where rows go: to the file, or no further than this process. */
+  readonly kept: 'file' | 'memory';
+  /** Why they go no further, or why the file cannot be written just now; null when all is well. */
+  readonly problem: string | null;
+  readonly notices: readonly string[];
+}
+
+export interface OpenOptions {
+  readonly path: string;
+  readonly whenUnusable: 'memory' | 'throw';
+  /** Milliseconds. */
+  readonly busyTimeoutMs: number;
+}
+
+/** Rejects with a StoreError only where `whenUnusable` says so. */
+export function openDatabase(options: OpenOptions): OpenedDatabase {
+  const { path } = options;
+  const notices: string[] = [];
+  for (;;) {
+    try {
+      return { ...openFile(options), kept: 'file', notices };
+    } catch (error) {
+      const failure = classify(error, path);
+      if (failure.code === 'CORRUPT' && notices.length === 0) {
+        const moved = setAside(path);
+        if (moved === null) return openMemory(options, failure, notices);
+        notices.push(moved);
+        continue;
+      }
+      if (failure.code === 'READ_ONLY' || failure.code === 'FULL') {
+        const readable = openReadable(path);
+        if (readable !== null) return { db: readable, kept: 'memory', problem: failure.message, notices };
+      }
+      return openMemory(options, failure, notices);
+    }
+  }
+}
+
+function openFile({ path, busyTimeoutMs }: OpenOptions): Pick<OpenedDatabase, 'db' | 'problem'> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const db = new Database(path, { timeout: busyTimeoutMs });
+  try {
+    checkItIsOurs(db, path);
+    db.pragma('journal_mode = WAL');
+    db.pragma('synchronous = NORMAL');
+    db.pragma('foreign_keys = ON');
+    const found = db.pragma('quick_check(1)', { simple: true });
+    if (found !== 'ok') throw new StoreError('CORRUPT', storeSentence('CORRUPT', path, ` (${String(found)})`));
+    migrateSchema(db);
+    addReadingViews(db, ['main']);
+    return { db, problem: probeWriting(db, path) };
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** Says whether it can be written, before anybody relies on it. A lock of another writer may go away: only a problem. */
+function probeWriting(db: Database.Database, path: string): string | null {
+  try {
+    db.transaction(() => undefined).immediate();
+    return null;
+  } catch (error) {
+    if (sqliteMeaning(error) !== 'LOCKED') throw error;
+    return storeSentence('LOCKED', path);
+  }
+}
+
+function checkItIsOurs(db: Database.Database, path: string): void {
+  const version = schemaVersion(db);
+  const application = db.pragma('application_id', { simple: true });
+  const tables = db.prepare('SELECT count(*) FROM sqlite_schema').pluck().get() as number;
+  if (tables > 0 && application !== APPLICATION_ID) {
+    const detail = ': it is a database of another program; set GODWIT_HOME to another folder';
+    throw new StoreError('FAILED', storeSentence('FAILED', path, detail));
+  }
+  if (version > SCHEMA_STEPS.length) {
+    const detail = ` (its version is ${String(version)}, this Godwit knows ${String(SCHEMA_STEPS.length)})`;
+    throw new StoreError('NEWER', storeSentence('NEWER', path, detail));
+  }
+}
+
+/** SQLite says CANTOPEN, too, where it may not write beside the file. */
+function classify(error: unknown, path: string): StoreError {
+  const meaning = sqliteMeaning(error);
+  if (!(error instanceof StoreError) && meaning === 'FAILED' && !isWritable(path)) {
+    return new StoreError('READ_ONLY', storeSentence('READ_ONLY', path), { cause: error });
+  }
+  return storeErrorOf(error, path);
+}
+
+function isWritable(path: string): boolean {
+  try {
+    if (existsSync(path)) accessSync(path, constants.W_OK);
+    accessSync(dirname(path), constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Gives a damaged file another name, its write-ahead log with it. Answers what to tell; null where that cannot be done. */
+function setAside(path: string): string | null {
+  const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
+  let target = `${path}.damaged-${stamp}`;
+  for (let n = 2; existsSync(target); n += 1) target = `${path}.damaged-${stamp}-${String(n)}`;
+  try {
+    if (!statSync(path).isFile()) return null;
+    renameSync(path, target);
+    for (const suffix of ['-wal', '-shm']) {
+      if (existsSync(path + suffix)) renameSync(path + suffix, target + suffix);
+    }
+  } catch {
+    return null;
+  }
+  return `the history in ${path} was damaged: it lies untouched in ${target}, and a new one was begun`;
+}
+
+/** A database in memory that shows what is in the file; null where the file cannot be read, or has no tables of this version. */
+function openReadable(path: string): Database.Database | null {
+  if (!existsSync(path)) return null;
+  // A write-ahead log needs a file beside it even to read; where none can be made, the file is read as it is.
+  for (const mode of ['mode=ro', 'mode=ro&immutable=1']) {
+    const db = newMemory();
+    try {
+      db.prepare('ATTACH ? AS disk').run(
+        `file:${encodeURI(path).replaceAll('?', '%3f').replaceAll('#', '%23')}?${mode}`,
+      );
+      if (db.pragma('disk.user_version', { simple: true }) !== SCHEMA_STEPS.length) throw new Error('another version');
+      for (const table of SMALL_TABLES) db.exec(`INSERT INTO main.${table} SELECT * FROM disk.${table}`);
+      addReadingViews(db, ['main', 'disk']);
+      return db;
+    } catch {
+      db.close();
+    }
+  }
+  return null;
+}
+
+function openMemory(options: OpenOptions, failure: StoreError, notices: readonly string[]): OpenedDatabase {
+  if (options.whenUnusable === 'throw') throw failure;
+  const db = newMemory();
+  addReadingViews(db, ['main']);
+  return { db, kept: 'memory', problem: failure.message, notices };
+}
+
+function newMemory(): Database.Database {
+  const db = new Database(':memory:');
+  migrateSchema(db);
+  db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('runs', ?)").run(FIRST_MEMORY_KEY);
+  return db;
+}
+
+/** `kept_samples` and `kept_events`: what is read, wherever it lies. */
+function addReadingViews(db: Database.Database, schemas: readonly string[]): void {
+  for (const table of ['samples', 'events']) {
+    const parts = schemas.map((schema) => `SELECT * FROM ${schema}.${table}`).join(' UNION ALL ');
+    db.exec(`CREATE TEMP VIEW kept_${table} AS ${parts}`);
+  }
+}
