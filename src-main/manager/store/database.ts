@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Opens the file, whatever state it is in. Nothing that is in it is ever overwritten or deleted. */
-import { accessSync, constants, existsSync, mkdirSync, renameSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { APPLICATION_ID, migrateSchema, SCHEMA_STEPS, schemaVersion } from './schema.ts';
 import { sqliteMeaning, storeErrorOf, storeSentence } from './sqlite-failure.ts';
 import { StoreError } from './store-error.ts';
 
-/** What tables a store without a writable file copies from a readable one. Samples and events are read where they are. */
-const SMALL_TABLES = ['machines', 'runs', 'profiles', 'settings'] as const;
-/** Rows that exist in memory only get keys from here on, so that they meet none of the file. */
-const FIRST_MEMORY_KEY = 2 ** 40;
+/** Largest file, in bytes, that is taken into memory where it can only be read. SQLite allows 1 GiB there. */
+const MAX_COPY_BYTES = 512 * 1024 ** 2;
+/** Offset of the file's two format numbers; 2 stands for a write-ahead log, 1 for none (sqlite.org/fileformat2.html). */
+const FORMAT_NUMBERS = 18;
 
 export interface OpenedDatabase {
   readonly db: Database.Database;
@@ -63,7 +63,6 @@ function openFile({ path, busyTimeoutMs }: OpenOptions): Pick<OpenedDatabase, 'd
     const found = db.pragma('quick_check(1)', { simple: true });
     if (found !== 'ok') throw new StoreError('CORRUPT', storeSentence('CORRUPT', path, ` (${String(found)})`));
     migrateSchema(db);
-    addReadingViews(db, ['main']);
     return { db, problem: probeWriting(db, path) };
   } catch (error) {
     db.close();
@@ -132,45 +131,43 @@ function setAside(path: string): string | null {
   return `the history in ${path} was damaged: it lies untouched in ${target}, and a new one was begun`;
 }
 
-/** A database in memory that shows what is in the file; null where the file cannot be read, or has no tables of this version. */
+/** A copy in memory of what is in the file; null where it cannot be read, or has no tables of this version. */
 function openReadable(path: string): Database.Database | null {
-  if (!existsSync(path)) return null;
-  // A write-ahead log needs a file beside it even to read; where none can be made, the file is read as it is.
-  for (const mode of ['mode=ro', 'mode=ro&immutable=1']) {
-    const db = newMemory();
-    try {
-      db.prepare('ATTACH ? AS disk').run(
-        `file:${encodeURI(path).replaceAll('?', '%3f').replaceAll('#', '%23')}?${mode}`,
-      );
-      if (db.pragma('disk.user_version', { simple: true }) !== SCHEMA_STEPS.length) throw new Error('another version');
-      for (const table of SMALL_TABLES) db.exec(`INSERT INTO main.${table} SELECT * FROM disk.${table}`);
-      addReadingViews(db, ['main', 'disk']);
-      return db;
-    } catch {
-      db.close();
-    }
+  try {
+    const image = readImage(path);
+    if (image === null) return null;
+    // A database in memory has no log beside it.
+    image.fill(1, FORMAT_NUMBERS, FORMAT_NUMBERS + 2);
+    const db = new Database(image);
+    if (schemaVersion(db) === SCHEMA_STEPS.length) return db;
+    db.close();
+  } catch {
+    // Unreadable: the reason why it cannot be written is told all the same.
   }
   return null;
 }
 
+function readImage(path: string): Buffer | null {
+  if (statSync(path).size > MAX_COPY_BYTES) return null;
+  let db: Database.Database;
+  try {
+    db = new Database(path, { readonly: true });
+  } catch {
+    return readFileSync(path);
+  }
+  try {
+    return db.serialize();
+  } catch {
+    // Even to read, SQLite needs a file beside one with a log; where none can be made, there is no writer either.
+    return readFileSync(path);
+  } finally {
+    db.close();
+  }
+}
+
 function openMemory(options: OpenOptions, failure: StoreError, notices: readonly string[]): OpenedDatabase {
   if (options.whenUnusable === 'throw') throw failure;
-  const db = newMemory();
-  addReadingViews(db, ['main']);
-  return { db, kept: 'memory', problem: failure.message, notices };
-}
-
-function newMemory(): Database.Database {
   const db = new Database(':memory:');
   migrateSchema(db);
-  db.prepare("INSERT INTO sqlite_sequence (name, seq) VALUES ('runs', ?)").run(FIRST_MEMORY_KEY);
-  return db;
-}
-
-/** `kept_samples` and `kept_events`: what is read, wherever it lies. */
-function addReadingViews(db: Database.Database, schemas: readonly string[]): void {
-  for (const table of ['samples', 'events']) {
-    const parts = schemas.map((schema) => `SELECT * FROM ${schema}.${table}`).join(' UNION ALL ');
-    db.exec(`CREATE TEMP VIEW kept_${table} AS ${parts}`);
-  }
+  return { db, kept: 'memory', problem: failure.message, notices };
 }

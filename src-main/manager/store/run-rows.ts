@@ -42,8 +42,8 @@ const SAMPLE_KEYS = Object.keys(SAMPLE_COLUMNS) as (keyof RunSample)[];
 const EVENT_KEYS = Object.keys(EVENT_COLUMNS) as (keyof RunEvent)[];
 const INSERT_SAMPLE = insertInto('samples', ['run', 'position', ...Object.values(SAMPLE_COLUMNS)]);
 const INSERT_EVENT = insertInto('events', ['run', ...Object.values(EVENT_COLUMNS)], 'INSERT OR IGNORE');
-const SELECT_SAMPLES = select('kept_samples', SAMPLE_COLUMNS);
-const SELECT_EVENTS = select('kept_events', EVENT_COLUMNS);
+const SELECT_SAMPLES = select('samples', SAMPLE_COLUMNS);
+const SELECT_EVENTS = select('events', EVENT_COLUMNS);
 
 export function rowOperations(statements: Statements): RowOperations {
   const keyOf = (id: string): number => {
@@ -52,8 +52,8 @@ export function rowOperations(statements: Statements): RowOperations {
     return Number(row['key']);
   };
   const countSamples = (key: number): number =>
-    statements.count('SELECT coalesce(max(position) + 1, 0) FROM kept_samples WHERE run = ?', key);
-  const countEvents = (key: number): number => statements.count('SELECT count(*) FROM kept_events WHERE run = ?', key);
+    statements.count('SELECT coalesce(max(position) + 1, 0) FROM samples WHERE run = ?', key);
+  const countEvents = (key: number): number => statements.count('SELECT count(*) FROM events WHERE run = ?', key);
   return {
     appendSamples: (runId, samples) => {
       const valid = z.array(runSample).parse(samples);
