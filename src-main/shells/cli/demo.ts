@@ -12,14 +12,20 @@ import {
   parseWorkingSet,
   quote,
 } from '../../../src-shared/machine-settings.ts';
+import { plainText } from '../../../src-shared/plain-text.ts';
 import { UsageError } from '../../../src-shared/usage-error.ts';
 import { DemoError, runDemo } from '../../manager/demo.ts';
 import type { DemoOptions, DemoResult } from '../../manager/demo.ts';
+import { DemoRecording } from '../../manager/demo/recording.ts';
+import { openStore } from '../../manager/store/store.ts';
 import { introduction, summary } from './demo-summary.ts';
 import { exitCodes, terminalStyle } from './io.ts';
 import type { CliIo } from './io.ts';
 import { DemoDisplay } from './demo-display.ts';
 import type { AddCommand } from './program.ts';
+
+/** Of each statement of the record; the demo itself waits for none of them but at its end. */
+const BUSY_TIMEOUT_MS = 1000;
 
 interface DemoTexts {
   readonly mode: string;
@@ -88,6 +94,7 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
   const forget = io.onInterrupt(() => {
     cancel.abort();
   });
+  const history = openHistory(options, io);
   const style = terminalStyle(io);
   const display = json ? undefined : new DemoDisplay(io.stdout, style);
   if (!json) io.stdout.write(introduction(options, style.color));
@@ -95,6 +102,7 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
     const result = await runDemo(options, {
       signal: cancel.signal,
       onProgress: (progress) => display?.show(progress),
+      recording: history.recording,
     });
     display?.clear();
     print(result, options, json, io);
@@ -104,7 +112,34 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
     throw error;
   } finally {
     forget();
+    await history.close();
   }
+}
+
+/** The record of the run. A problem of it is one line on stderr and changes nothing else. */
+function openHistory(
+  options: DemoOptions,
+  io: CliIo,
+): { readonly recording: DemoRecording; readonly close: () => Promise<void> } {
+  let told = false;
+  const onProblem = (sentence: string): void => {
+    if (!told) io.stderr.write(`godwit: ${plainText(sentence, 1000)}\n`);
+    told = true;
+  };
+  const store = openStore({ busyTimeoutMs: BUSY_TIMEOUT_MS });
+  const recording = new DemoRecording(options, { store, onProblem });
+  store.then(
+    ({ notices }) => {
+      const [notice] = notices;
+      if (notice !== undefined) io.stderr.write(`godwit: ${plainText(notice, 1000)}\n`);
+    },
+    () => undefined, // the recording tells it
+  );
+  const close = async (): Promise<void> => {
+    await recording.written();
+    await (await store).close();
+  };
+  return { recording, close: () => close().catch(() => undefined) };
 }
 
 function print(result: DemoResult, options: DemoOptions, json: boolean, io: CliIo): void {
