@@ -6,6 +6,13 @@ import type { RunEvent } from '../../../src-shared/run.ts';
 const NAME_LENGTH = 80;
 const TEXT_LENGTH = 500;
 
+/** Events that say all by their name. */
+const SENTENCES: Readonly<Record<string, string>> = {
+  STOP: 'The guest stopped.',
+  RESUME: 'The guest runs.',
+  SHUTDOWN: 'The machine shuts down.',
+};
+
 /** `data` of an event in a line: `status completed, pass 3`. */
 export function eventText(data: Readonly<Record<string, unknown>>): string {
   const parts = Object.entries(data).map(([key, value]) => `${key} ${shown(value)}`);
@@ -18,7 +25,8 @@ export function machineEvent(
   data: Readonly<Record<string, unknown>>,
   t: number,
 ): Omit<RunEvent, 'seq'> {
-  return { t, side, level: 'event', name: plainText(name, NAME_LENGTH).slice(0, NAME_LENGTH), text: eventText(data) };
+  const text = SENTENCES[name] ?? eventText(data);
+  return { t, side, level: 'event', name: plainText(name, NAME_LENGTH).slice(0, NAME_LENGTH), text };
 }
 
 function shown(value: unknown): string {
