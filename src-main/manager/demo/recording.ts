@@ -40,9 +40,9 @@ export class DemoRecording {
     this.#with = recordingOptions;
   }
 
-  /** The run's id; undefined before it has begun. */
-  get runId(): string | undefined {
-    return this.#recorder?.runId;
+  /** The id of the run that is in the history, whole; undefined where there is none. */
+  get recordedId(): string | undefined {
+    return this.#recorder?.isWhole === true ? this.#recorder.runId : undefined;
   }
 
   /** `migrate` is about to be sent: the run's time begins. */

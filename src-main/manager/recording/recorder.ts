@@ -10,6 +10,8 @@ import type { Store } from '../store/store.ts';
 
 export interface RunRecorder {
   readonly runId: string;
+  /** All that it was told, its end included, is in the file. */
+  readonly isWhole: boolean;
   sample(sample: RunSample): void;
   /** Gives the event its number and answers it. */
   event(event: Omit<RunEvent, 'seq'>): RunEvent;
@@ -38,6 +40,9 @@ const LOOK_AGAIN_MS = 20;
 /** 33 minutes at 10 Hz, and more events than a run has: beyond it the oldest that are not written yet are dropped. */
 const MAX_WAITING = 20_000;
 
+/** Kept in memory only, not valid, dropped. */
+const FINAL_PROBLEMS: readonly string[] = ['STORE', 'INVALID', 'DROPPED'];
+
 /** Begins the record of a run. The first write is on its way when this returns. */
 export function recordRun(run: RecordedRun, options: RecorderOptions): RunRecorder {
   return new StoreRecorder(run, options);
@@ -48,6 +53,8 @@ class StoreRecorder implements RunRecorder {
   readonly #options: RecorderOptions;
   readonly #run: RecordedRun;
   readonly #told = new Set<string>();
+  /** Of the kinds that were told, those that time does not heal. */
+  readonly #lost = new Set<string>();
   #begun = false;
   #seq = 0;
   #samples: RunSample[] = [];
@@ -63,6 +70,10 @@ class StoreRecorder implements RunRecorder {
     this.#run = run;
     this.#options = options;
     this.#schedule(0);
+  }
+
+  get isWhole(): boolean {
+    return this.#finished && this.#lost.size === 0;
   }
 
   sample(sample: RunSample): void {
@@ -125,6 +136,7 @@ class StoreRecorder implements RunRecorder {
       if (!this.#begun) {
         await store.beginRun(this.#run);
         this.#begun = true;
+        // The write went well and the problem stands: it went into memory.
         if (store.problem !== null) this.#tell('STORE', `this run is not recorded: ${store.problem}`);
       }
       await this.#writeEvents(store);
@@ -190,6 +202,7 @@ class StoreRecorder implements RunRecorder {
   }
 
   #tell(kind: string, sentence: string): void {
+    if (FINAL_PROBLEMS.includes(kind)) this.#lost.add(kind);
     if (this.#told.has(kind)) return;
     this.#told.add(kind);
     this.#options.onProblem(sentence);

@@ -113,6 +113,8 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
   } finally {
     forget();
     await history.close();
+    const { recordedId } = history.recording;
+    if (!json && recordedId !== undefined) io.stdout.write(`Recorded: godwit history show ${recordedId.slice(0, 8)}\n`);
   }
 }
 
