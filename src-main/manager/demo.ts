@@ -298,7 +298,11 @@ class DemoRun {
   async #explain(error: unknown): Promise<unknown> {
     if (this.#signal.aborted) {
       this.#report({ phase: 'cancelling' });
-      return new DemoError('CANCELLED', await this.#cancel(), { cause: error });
+      const outcome = await this.#cancel();
+      if (this.#recording !== undefined && this.#migrateAt !== undefined) {
+        this.#recording.ends(await this.#pair.record('source'), await this.#pair.record('destination'));
+      }
+      return new DemoError('CANCELLED', outcome, { cause: error });
     }
     if (error instanceof GuestStuckError) {
       // A vCPU that cannot go on is explained on the stderr of its process.

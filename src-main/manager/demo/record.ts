@@ -14,9 +14,13 @@ export interface DemoFailure {
   readonly message: string;
 }
 
+/** `query-migrate` of each end with its run state, as last heard; null where it could not be asked any more. */
+export type EndRecords = Pick<DemoResult, Side>;
+
 export interface DemoEnd {
-  /** What there is to report; absent when the migration never began. */
-  readonly result: DemoResult | undefined;
+  readonly ends: EndRecords;
+  /** What the guest itself saw; null where it was not measured to the end. */
+  readonly guestPauseMs: number | null;
   /** Absent: verified. */
   readonly failure: DemoFailure | undefined;
   readonly pids: Readonly<Record<Side, number>>;
@@ -75,8 +79,8 @@ export function demoRun(
 
 /** The last change to it. */
 export function demoEnding(end: DemoEnd): RunChange & Pick<RecordedRun, 'outcome' | 'endedAt' | 'phase'> {
-  const { result, failure, last } = end;
-  const source = result?.source ?? {};
+  const { failure, last } = end;
+  const source = end.ends.source ?? {};
   const status = String(source['status'] ?? last?.status ?? 'none');
   const phase = plainText(failure?.message ?? 'Moved, and the guest has checked itself.', SENTENCE_LENGTH);
   const figures = figuresOf(source, last);
@@ -90,7 +94,7 @@ export function demoEnding(end: DemoEnd): RunChange & Pick<RecordedRun, 'outcome
     steps: stepsOf(end, source, figures),
     where: whereOf(end, phase),
     elapsedMs: end.elapsedMs,
-    guestPauseMs: failure === undefined ? (result?.guest.longestPauseMs ?? null) : null,
+    guestPauseMs: end.guestPauseMs,
   };
 }
 
@@ -145,8 +149,7 @@ function stepsOf(end: DemoEnd, source: Readonly<Record<string, unknown>>, figure
 }
 
 /** As the ends last said themselves; the demo's own sentence where it failed names the place. */
-function whereOf({ result, failure, pids }: DemoEnd, phase: string): Whereabouts {
-  const [source, destination] = [result?.source ?? null, result?.destination ?? null];
+function whereOf({ ends: { source, destination }, failure, pids }: DemoEnd, phase: string): Whereabouts {
   const facts = { source: endFacts(pids.source, source), destination: endFacts(pids.destination, destination) };
   if (failure === undefined) {
     const sentence = `The guest moved and ran on in process ${String(pids.destination)}. The demo has ended both processes.`;

@@ -9,7 +9,7 @@ import type { RunSample } from '../../../src-shared/run.ts';
 import type { MigrateReply } from '../machines/replies.ts';
 import type { Store } from '../store/store.ts';
 import { demoEnding, demoRun } from './record.ts';
-import type { DemoFailure } from './record.ts';
+import type { DemoFailure, EndRecords } from './record.ts';
 import { DemoError } from './types.ts';
 import type { DemoOptions, DemoResult, Side, SidedEvent } from './types.ts';
 
@@ -31,6 +31,7 @@ export class DemoRecording {
   readonly #with: DemoRecordingOptions;
   #begun: (DemoBeginning & { readonly at: number }) | undefined;
   #recorder: RunRecorder | undefined;
+  #ends: EndRecords | undefined;
   #eventsTaken = 0;
   #last: RunSample | null = null;
   #written: Promise<void> = Promise.resolve();
@@ -61,16 +62,21 @@ export class DemoRecording {
     this.#takeEvents();
   }
 
+  /** What both ends answered last, where the result will not hold it; null: no answer. */
+  ends(source: EndRecords['source'], destination: EndRecords['destination']): void {
+    this.#ends = { source, destination };
+  }
+
   /** A verified demo. */
   end(result: DemoResult): void {
-    this.#finish({ result, failure: undefined });
+    this.#finish(result, undefined);
   }
 
   /** Whatever ended it otherwise. */
   fail(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof DemoError ? error.code : 'FAILED';
-    this.#finish({ result: error instanceof DemoError ? error.result : undefined, failure: { code, message } });
+    this.#finish(error instanceof DemoError ? error.result : undefined, { code, message });
   }
 
   /** Waits, for a bounded time, until all is written. */
@@ -78,12 +84,21 @@ export class DemoRecording {
     await this.#written;
   }
 
-  #finish(end: { readonly result: DemoResult | undefined; readonly failure: DemoFailure | undefined }): void {
+  #finish(result: DemoResult | undefined, failure: DemoFailure | undefined): void {
     if (this.#begun === undefined || this.#recorder === undefined) return;
     this.#takeEvents();
     const elapsedMs = performance.now() - this.#begun.at;
     const { pids } = this.#begun;
-    const ending = demoEnding({ ...end, pids, elapsedMs, last: this.#last, endedAt: new Date().toISOString() });
+    const ends = result ?? this.#ends ?? { source: null, destination: null };
+    const ending = demoEnding({
+      ends,
+      guestPauseMs: failure === undefined ? (result?.guest.longestPauseMs ?? null) : null,
+      failure,
+      pids,
+      elapsedMs,
+      last: this.#last,
+      endedAt: new Date().toISOString(),
+    });
     this.#recorder.event({
       t: elapsedMs,
       side: 'godwit',

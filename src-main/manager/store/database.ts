@@ -9,6 +9,8 @@ import { StoreError } from './store-error.ts';
 
 /** Largest file, in bytes, that is taken into memory where it can only be read. SQLite allows 1 GiB there. */
 const MAX_COPY_BYTES = 512 * 1024 ** 2;
+/** One, another that set the damaged file aside, and a third where two did so at once. */
+const MAX_ATTEMPTS = 3;
 /** Offset of the file's two format numbers; 2 stands for a write-ahead log, 1 for none (sqlite.org/fileformat2.html). */
 const FORMAT_NUMBERS = 18;
 
@@ -32,12 +34,15 @@ export interface OpenOptions {
 export function openDatabase(options: OpenOptions): OpenedDatabase {
   const { path } = options;
   const notices: string[] = [];
-  for (;;) {
+  for (let attempt = 1; ; attempt += 1) {
+    const file = fileNumber(path);
     try {
       return { ...openFile(options), kept: 'file', notices };
     } catch (error) {
       const failure = classify(error, path);
-      if (failure.code === 'CORRUPT' && notices.length === 0) {
+      if (failure.code === 'CORRUPT' && attempt < MAX_ATTEMPTS) {
+        // Another process may have set it aside meanwhile: what is there now is not the file that was damaged.
+        if (file !== fileNumber(path)) continue;
         const moved = setAside(path);
         if (moved === null) return openMemory(options, failure, notices);
         notices.push(moved);
@@ -112,6 +117,11 @@ function isWritable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Inode of the file; null where there is none. */
+function fileNumber(path: string): number | null {
+  return statSync(path, { throwIfNoEntry: false })?.ino ?? null;
 }
 
 /** Gives a damaged file another name, its write-ahead log with it. Answers what to tell; null where that cannot be done. */

@@ -118,30 +118,29 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
   }
 }
 
-/** The record of the run. A problem of it is one line on stderr and changes nothing else. */
+/** The record of the run. A problem of it is one line on stderr, when all else is said, and changes nothing. */
 function openHistory(
   options: DemoOptions,
   io: CliIo,
 ): { readonly recording: DemoRecording; readonly close: () => Promise<void> } {
-  let told = false;
-  const onProblem = (sentence: string): void => {
-    if (!told) io.stderr.write(`godwit: ${plainText(sentence, 1000)}\n`);
-    told = true;
-  };
+  let problem: string | undefined;
   const store = openStore({ busyTimeoutMs: BUSY_TIMEOUT_MS });
-  const recording = new DemoRecording(options, { store, onProblem });
-  store.then(
-    ({ notices }) => {
-      const [notice] = notices;
-      if (notice !== undefined) io.stderr.write(`godwit: ${plainText(notice, 1000)}\n`);
+  store.catch(() => undefined); // the recording tells it
+  const recording = new DemoRecording(options, {
+    store,
+    onProblem: (sentence) => {
+      problem ??= sentence;
     },
-    () => undefined, // the recording tells it
-  );
+  });
   const close = async (): Promise<void> => {
     await recording.written();
-    await (await store).close();
+    const opened = await store.catch(() => undefined);
+    for (const line of [...(opened?.notices ?? []), ...(problem === undefined ? [] : [problem])]) {
+      io.stderr.write(`godwit: ${plainText(line, 1000)}\n`);
+    }
+    await opened?.close();
   };
-  return { recording, close: () => close().catch(() => undefined) };
+  return { recording, close };
 }
 
 function print(result: DemoResult, options: DemoOptions, json: boolean, io: CliIo): void {
