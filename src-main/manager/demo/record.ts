@@ -2,6 +2,7 @@
 /** What is kept of a demo: how its record begins and ends. Pure. */
 import { plainText } from '../../../src-shared/plain-text.ts';
 import { isMigrationStatus } from '../../../src-shared/migration/status.ts';
+import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
 import type { EndFacts, RecordedRun, RunSample, RunStep, Whereabouts } from '../../../src-shared/run.ts';
 import type { RunChange } from '../store/types.ts';
 import type { DemoFailureCode, DemoOptions, DemoResult, Side } from './types.ts';
@@ -81,7 +82,7 @@ export function demoRun(
 export function demoEnding(end: DemoEnd): RunChange & Pick<RecordedRun, 'outcome' | 'endedAt' | 'phase'> {
   const { failure, last } = end;
   const source = end.ends.source ?? {};
-  const status = String(source['status'] ?? last?.status ?? 'none');
+  const status = statusOf(source) ?? last?.status ?? 'none';
   const phase = plainText(failure?.message ?? 'Moved, and the guest has checked itself.', SENTENCE_LENGTH);
   const figures = figuresOf(source, last);
   return {
@@ -89,7 +90,7 @@ export function demoEnding(end: DemoEnd): RunChange & Pick<RecordedRun, 'outcome
     endedAt: end.endedAt,
     error: failure === undefined ? null : phase,
     phase,
-    status: isMigrationStatus(status) ? status : 'none',
+    status,
     ...figures,
     steps: stepsOf(end, source, figures),
     where: whereOf(end, phase),
@@ -162,15 +163,18 @@ function whereOf({ ends: { source, destination }, failure, pids }: DemoEnd, phas
 }
 
 function endFacts(pid: number, record: Readonly<Record<string, unknown>> | null): EndFacts {
-  const status = String(record?.['status'] ?? 'none');
   return {
     pid,
     answers: record !== null,
     runState: record === null ? null : plainText(String(record['runstate']), 40),
-    status: isMigrationStatus(status) ? status : null,
+    status: statusOf(record ?? {}) ?? null,
     contactAgeMs: null,
     sentence: null,
   };
+}
+
+function statusOf({ status }: Readonly<Record<string, unknown>>): MigrationStatus | undefined {
+  return typeof status === 'string' && isMigrationStatus(status) ? status : undefined;
 }
 
 const numberOf = (value: unknown): number | null => (typeof value === 'number' && value >= 0 ? value : null);

@@ -59,7 +59,12 @@ describe('a store that another process locks', () => {
     await using other = storeProcess('lock-all', place.path);
     expect(await other.next()).toEqual({ locked: true });
     expect(await report('report', place.path)).toMatchObject({
-      ok: { problem: expect.stringContaining('is locked by another program'), total: 0, written: { ok: 20 }, after: 1 },
+      ok: {
+        problem: expect.stringContaining('is locked by another program') as string,
+        total: 0,
+        written: { ok: 20 },
+        after: 1,
+      },
     });
     expect(await report('report-throw', place.path)).toMatchObject({
       code: 'LOCKED',
