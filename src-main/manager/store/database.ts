@@ -131,14 +131,14 @@ function setAside(path: string): string | null {
   for (let n = 2; existsSync(target); n += 1) target = `${path}.damaged-${stamp}-${String(n)}`;
   try {
     if (!statSync(path).isFile()) return null;
-    renameSync(path, target);
-    for (const suffix of ['-wal', '-shm']) {
+    // The log first: once the file itself has gone, another process may begin a new one with a log of its own.
+    for (const suffix of ['-wal', '-shm', '']) {
       if (existsSync(path + suffix)) renameSync(path + suffix, target + suffix);
     }
   } catch {
     return null;
   }
-  return `the history in ${path} was damaged: it lies untouched in ${target}, and a new one was begun`;
+  return `the history in ${path} was damaged: it is kept as ${target}, and a new one was begun`;
 }
 
 /** A copy in memory of what is in the file; null where it cannot be read, or has no tables of this version. */

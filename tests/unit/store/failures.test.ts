@@ -2,11 +2,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SCHEMA_STEPS } from '../../../src-main/manager/store/schema.ts';
 import { openStore, StoreError } from '../../../src-main/manager/store/store.ts';
 import { newRun, randomSample, seededRandom, storeFolder } from '../../support/store-samples.ts';
 import { canMount, storeProcess } from '../../support/store-process.ts';
+
+// Processes that each start Node and the database: on a busy box that takes a while.
+vi.setConfig({ testTimeout: 60_000 });
 
 /** A closed store with one finished run of 100 samples. */
 async function filled(path: string): Promise<string> {
@@ -95,7 +98,7 @@ describe('a damaged store', () => {
     try {
       expect(store.problem).toBeNull();
       expect(store.notices).toHaveLength(1);
-      const aside = /was damaged: it lies untouched in (\S+), and a new one was begun/.exec(store.notices[0]!)![1]!;
+      const aside = /was damaged: it is kept as (\S+), and a new one was begun/.exec(store.notices[0]!)![1]!;
       expect(readFileSync(aside).equals(bytes)).toBe(true);
       expect((await store.listRuns({ limit: 1 })).total).toBe(0);
       await store.beginRun(newRun());
@@ -105,6 +108,24 @@ describe('a damaged store', () => {
     const again = await openStore({ path: place.path });
     expect([again.notices, (await again.listRuns({ limit: 1 })).total]).toEqual([[], 1]);
     await again.close();
+  });
+
+  it('that two processes find at once is set aside once, and both go on with one new store', async () => {
+    for (let round = 0; round < 2; round += 1) {
+      using place = storeFolder();
+      await filled(place.path);
+      overwrite(place.path, 0, Buffer.alloc(100, 0x5a));
+      await using one = storeProcess('write', place.path);
+      await using other = storeProcess('write', place.path);
+      const runs = await Promise.all([one.next(), other.next()]);
+      expect(await Promise.all([one.next(), other.next()])).toEqual([{ done: true }, { done: true }]);
+      expect(runs.map(({ problem }) => problem)).toEqual([null, null]);
+      const store = await openStore({ path: place.path });
+      for (const { run } of runs) expect(await store.countSamples(String(run))).toBe(1000);
+      await store.close();
+      const damaged = readdirSync(dirname(place.path)).filter((name) => /damaged-[0-9TZ]+(-\d+)?$/.test(name));
+      expect(damaged).toHaveLength(1);
+    }
   });
 
   function overwrite(path: string, at: number, bytes: Buffer): void {

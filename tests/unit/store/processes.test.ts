@@ -2,12 +2,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import Database from 'better-sqlite3';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { identityOf, isGone } from '../../../src-main/manager/store/process-identity.ts';
 import { migrateSchema, SCHEMA_STEPS, schemaVersion } from '../../../src-main/manager/store/schema.ts';
 import { openStore } from '../../../src-main/manager/store/store.ts';
 import { newRun, storeFolder } from '../../support/store-samples.ts';
 import { storeProcess } from '../../support/store-process.ts';
+
+// Processes that each start Node and the database: on a busy box that takes a while.
+vi.setConfig({ testTimeout: 60_000 });
 
 describe('two processes', () => {
   it('create and write one store at once, and nothing of either is lost', async () => {
