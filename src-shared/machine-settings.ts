@@ -13,7 +13,8 @@ export const DEFAULT_DIRTY_RATE = '20000';
 
 const MIN_MEMORY_BYTES = 1024 ** 2;
 const MAX_MEMORY_BYTES = 1024 ** 4;
-const MAX_DIRTY_RATE = 100_000_000;
+/** What the demo guest takes. */
+const MAX_DIRTY_RATE = 10_000_000;
 
 /** Foreign text inside a sentence. */
 export const quote = (text: string): string => JSON.stringify(text.length > 120 ? `${text.slice(0, 119)}…` : text);

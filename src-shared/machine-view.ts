@@ -25,7 +25,7 @@ export const machineSettings = z.strictObject({
   /** Memory that the demo guest rewrites. */
   workingSetBytes: z.int().min(4096).multipleOf(4096),
   /** Pages a second; 0: the guest is idle. */
-  dirtyRate: z.int().min(0).max(100_000_000),
+  dirtyRate: z.int().min(0).max(10_000_000),
   /** `attached`: ends with the app. `detached`: survives it, and is found again by the next start. */
   lifetime: z.enum(['attached', 'detached']),
 });

@@ -160,3 +160,7 @@ export const runView = runSummary.extend({
   guestPauseMs: z.number().nullable(),
 });
 export type RunView = z.infer<typeof runView>;
+
+/** What is kept of a run: all of its view but what only a live one has. Its samples and events are kept beside it. */
+export const recordedRun = runView.omit({ controls: true, sample: true });
+export type RecordedRun = z.infer<typeof recordedRun>;

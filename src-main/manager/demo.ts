@@ -14,6 +14,7 @@ import { finalStatus, listeningUri, ProgressWatchdog, sampleOf } from './demo/mi
 import { MachinePair } from './demo/pair.ts';
 import { assembleResult } from './demo/result.ts';
 import type { DemoVerdict } from './demo/result.ts';
+import type { DemoRecording } from './demo/recording.ts';
 import { DemoError } from './demo/types.ts';
 import type { DemoOptions, DemoProgress, DemoResult } from './demo/types.ts';
 import { describeExit, MachineError } from './machines/builtin.ts';
@@ -33,13 +34,20 @@ export interface DemoHooks {
   /** Aborting cancels: `migrate_cancel`, then everything is removed. */
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: DemoProgress) => void;
+  /** Keeps the record of the migration, from `migrate` on. */
+  readonly recording?: DemoRecording;
 }
 
 /** Runs the demo. Rejects with a {@link DemoError}, or with whatever kept a machine from starting. */
 export async function runDemo(options: DemoOptions, hooks: DemoHooks): Promise<DemoResult> {
   const run = new DemoRun(options, hooks);
   try {
-    return await run.run();
+    const result = await run.run();
+    hooks.recording?.end(result);
+    return result;
+  } catch (error) {
+    hooks.recording?.fail(error);
+    throw error;
   } finally {
     await run.dispose();
   }
@@ -48,6 +56,7 @@ export async function runDemo(options: DemoOptions, hooks: DemoHooks): Promise<D
 class DemoRun {
   readonly #options: DemoOptions;
   readonly #signal: AbortSignal;
+  readonly #recording: DemoRecording | undefined;
   readonly #report: (progress: DemoProgress) => void;
   readonly #pair = new MachinePair();
   #guest: GuestWatch | undefined;
@@ -61,6 +70,7 @@ class DemoRun {
   constructor(options: DemoOptions, hooks: DemoHooks) {
     this.#options = options;
     this.#signal = hooks.signal;
+    this.#recording = hooks.recording;
     this.#report = hooks.onProgress ?? (() => undefined);
   }
 
@@ -131,10 +141,11 @@ class DemoRun {
   /** From `migrate` to the source's `completed`; anything else throws. */
   async #migrate(guest: GuestWatch, uri: string): Promise<void> {
     const source = this.#pair.link('source');
+    const downtimeLimitMs = await source.downtimeLimitMs();
+    this.#recording?.begin({ uri, pids: this.#pair.pids, events: this.#pair.events, downtimeLimitMs });
     const { info } = await source.migration();
     const [blocked] = info['blocked-reasons'] ?? [];
     if (blocked !== undefined) throw new DemoError('BLOCKED', `the guest cannot move: ${plainText(blocked)}`);
-    const downtimeLimitMs = await source.downtimeLimitMs();
     const { beats } = await guest.look();
     this.#before = beats.vcpus;
     this.#migrateAt = { ms: performance.now(), ns: beats['monotonic-ns'] };
@@ -146,7 +157,12 @@ class DemoRun {
     const watchdog = new ProgressWatchdog(deadlines.noProgress);
     const began = performance.now();
     for (;;) {
-      const [{ info }, look] = await Promise.all([this.#pair.link('source').migration(), guest.look()]);
+      const [{ info }, look, destination] = await Promise.all([
+        this.#pair.link('source').migration(),
+        guest.look(),
+        this.#recording && this.#destinationInfo(),
+      ]);
+      this.#recording?.sample(info, destination ?? null);
       const migration = sampleOf(info, downtimeLimitMs);
       const { generation, rate: generationRate } = look;
       const elapsedMs = performance.now() - began;
@@ -159,6 +175,15 @@ class DemoRun {
         throw await this.#failure(`${silence}. ${await this.#whereIsTheGuest()}`);
       }
       await sleep(SAMPLE_INTERVAL_MS, undefined, { signal: this.#signal });
+    }
+  }
+
+  /** Null when it does not answer: what that means, the source says. */
+  async #destinationInfo(): Promise<MigrateReply | null> {
+    try {
+      return (await this.#pair.link('destination').migration()).info;
+    } catch {
+      return null;
     }
   }
 
@@ -273,7 +298,11 @@ class DemoRun {
   async #explain(error: unknown): Promise<unknown> {
     if (this.#signal.aborted) {
       this.#report({ phase: 'cancelling' });
-      return new DemoError('CANCELLED', await this.#cancel(), { cause: error });
+      const outcome = await this.#cancel();
+      if (this.#recording !== undefined && this.#migrateAt !== undefined) {
+        this.#recording.ends(await this.#pair.record('source'), await this.#pair.record('destination'));
+      }
+      return new DemoError('CANCELLED', outcome, { cause: error });
     }
     if (error instanceof GuestStuckError) {
       // A vCPU that cannot go on is explained on the stderr of its process.

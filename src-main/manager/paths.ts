@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
 /** The folder for sockets cannot be used. The message names it and says what to do. */
@@ -11,6 +12,7 @@ export class RuntimeDirError extends Error {
 export interface PathEnvironment {
   readonly GODWIT_HOME?: string | undefined;
   readonly XDG_RUNTIME_DIR?: string | undefined;
+  readonly XDG_DATA_HOME?: string | undefined;
 }
 
 /** Longest file name that is put into a machine's own folder below the runtime folder. */
@@ -26,6 +28,21 @@ export function runtimeDirPath(env: PathEnvironment, uid: number): string {
   if (env.GODWIT_HOME !== undefined && isAbsolute(env.GODWIT_HOME)) return join(env.GODWIT_HOME, 'run');
   if (env.XDG_RUNTIME_DIR !== undefined && isAbsolute(env.XDG_RUNTIME_DIR)) return join(env.XDG_RUNTIME_DIR, 'godwit');
   return `/tmp/godwit-${String(uid)}`;
+}
+
+/**
+ * Where the history is kept: `$GODWIT_HOME/data`, else `$XDG_DATA_HOME/godwit`, else `~/.local/share/godwit`. Only names
+ * it; relative values are ignored, as for the runtime folder.
+ */
+export function dataDirPath(env: PathEnvironment = process.env, home: string = homedir()): string {
+  if (env.GODWIT_HOME !== undefined && isAbsolute(env.GODWIT_HOME)) return join(env.GODWIT_HOME, 'data');
+  if (env.XDG_DATA_HOME !== undefined && isAbsolute(env.XDG_DATA_HOME)) return join(env.XDG_DATA_HOME, 'godwit');
+  return join(home, '.local', 'share', 'godwit');
+}
+
+/** The store's file. */
+export function dataFilePath(env: PathEnvironment = process.env): string {
+  return join(dataDirPath(env), 'godwit.db');
 }
 
 /** Creates the runtime folder (mode 0700) and checks that it is a folder of this user alone. Answers its path. */

@@ -33,6 +33,17 @@ describe('the sources', () => {
     expect(loaders.filter((file) => /\.node['"`]/.test(read(file)))).toEqual(['src-main/machine/native/index.ts']);
   });
 
+  test('reach the database on its own thread only: from its entry nobody else imports', () => {
+    const store = 'src-main/manager/store/';
+    const importers = (wanted: string): string[] =>
+      files.filter((file) => specifiersOf(read(file), false).some((name) => name.endsWith(wanted)));
+    // Types aside, what imports the database is imported by the thread's entry, and the entry by nobody.
+    expect(importers('better-sqlite3')).toEqual([`${store}database.ts`]);
+    expect(importers('/database.ts')).toEqual([`${store}worker.ts`]);
+    expect(importers('/store/worker.ts')).toEqual([]);
+    expect(importers('./worker.ts')).toEqual([]);
+  });
+
   test('of the engine read no wall clock', () => {
     const engine = files.filter((file) => layerOf(file) === 'engine');
     expect(engine.filter((file) => /\bDate\.now\b|\bnew Date\b/.test(read(file)))).toEqual([]);
@@ -163,15 +174,19 @@ function read(file: string): string {
   return [...text.matchAll(/<script[^>]*>(.*?)<\/script>/gs)].map((match) => match[1]).join('\n');
 }
 
-/** Every module that a text names: imports, re-exports, dynamic imports, import types, require. */
-function specifiersOf(text: string): string[] {
+/** Every module that a text names: imports, re-exports, dynamic imports, require; unless `types` is false also types. */
+function specifiersOf(text: string, types = true): string[] {
   const found: string[] = [];
   const keep = (node: ts.Node | undefined): void => {
     if (node !== undefined && ts.isStringLiteralLike(node)) found.push(node.text);
   };
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) keep(node.moduleSpecifier);
-    else if (ts.isImportTypeNode(node)) keep(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined);
+    if (ts.isImportDeclaration(node)) {
+      if (types || node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword) keep(node.moduleSpecifier);
+    } else if (ts.isExportDeclaration(node)) {
+      if (types || !node.isTypeOnly) keep(node.moduleSpecifier);
+    } else if (ts.isImportTypeNode(node) && types)
+      keep(ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined);
     else if (ts.isExternalModuleReference(node)) keep(node.expression);
     else if (ts.isCallExpression(node) && isImportCall(node)) keep(node.arguments[0]);
     ts.forEachChild(node, visit);

@@ -37,6 +37,8 @@ const ram = z.object({
   'dirty-pages-rate': count.default(0),
   'dirty-sync-count': count.default(0),
   'page-size': count.default(4096),
+  normal: count.optional(),
+  duplicate: count.optional(),
 });
 
 /** The members of `query-migrate` that a picture of a running migration needs. */
@@ -46,6 +48,7 @@ export const migrateReply = z.object({
   'total-time': count.optional(),
   downtime: count.optional(),
   'expected-downtime': count.optional(),
+  'cpu-throttle-percentage': count.optional(),
   'blocked-reasons': z.array(z.string()).optional(),
   'socket-address': z
     .array(

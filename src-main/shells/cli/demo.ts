@@ -12,14 +12,20 @@ import {
   parseWorkingSet,
   quote,
 } from '../../../src-shared/machine-settings.ts';
+import { plainText } from '../../../src-shared/plain-text.ts';
 import { UsageError } from '../../../src-shared/usage-error.ts';
 import { DemoError, runDemo } from '../../manager/demo.ts';
 import type { DemoOptions, DemoResult } from '../../manager/demo.ts';
+import { DemoRecording } from '../../manager/demo/recording.ts';
+import { openStore } from '../../manager/store/store.ts';
 import { introduction, summary } from './demo-summary.ts';
 import { exitCodes, terminalStyle } from './io.ts';
 import type { CliIo } from './io.ts';
 import { DemoDisplay } from './demo-display.ts';
 import type { AddCommand } from './program.ts';
+
+/** Of each statement of the record; the demo itself waits for none of them but at its end. */
+const BUSY_TIMEOUT_MS = 1000;
 
 interface DemoTexts {
   readonly mode: string;
@@ -88,6 +94,7 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
   const forget = io.onInterrupt(() => {
     cancel.abort();
   });
+  const history = openHistory(options, io);
   const style = terminalStyle(io);
   const display = json ? undefined : new DemoDisplay(io.stdout, style);
   if (!json) io.stdout.write(introduction(options, style.color));
@@ -95,6 +102,7 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
     const result = await runDemo(options, {
       signal: cancel.signal,
       onProgress: (progress) => display?.show(progress),
+      recording: history.recording,
     });
     display?.clear();
     print(result, options, json, io);
@@ -104,7 +112,35 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
     throw error;
   } finally {
     forget();
+    await history.close();
+    const { recordedId } = history.recording;
+    if (!json && recordedId !== undefined) io.stdout.write(`Recorded: godwit history show ${recordedId.slice(0, 8)}\n`);
   }
+}
+
+/** The record of the run. A problem of it is one line on stderr, when all else is said, and changes nothing. */
+function openHistory(
+  options: DemoOptions,
+  io: CliIo,
+): { readonly recording: DemoRecording; readonly close: () => Promise<void> } {
+  let problem: string | undefined;
+  const store = openStore({ busyTimeoutMs: BUSY_TIMEOUT_MS });
+  store.catch(() => undefined); // the recording tells it
+  const recording = new DemoRecording(options, {
+    store,
+    onProblem: (sentence) => {
+      problem ??= sentence;
+    },
+  });
+  const close = async (): Promise<void> => {
+    await recording.written();
+    const opened = await store.catch(() => undefined);
+    for (const line of [...(opened?.notices ?? []), ...(problem === undefined ? [] : [problem])]) {
+      io.stderr.write(`godwit: ${plainText(line, 1000)}\n`);
+    }
+    await opened?.close();
+  };
+  return { recording, close };
 }
 
 function print(result: DemoResult, options: DemoOptions, json: boolean, io: CliIo): void {

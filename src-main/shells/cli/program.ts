@@ -4,6 +4,7 @@ import { addBenchCommand } from './bench.ts';
 import { addDemoCommand } from './demo.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { failureOf } from './failure-line.ts';
+import { addHistoryCommand } from './history.ts';
 import { addInspectCommand } from './inspect.ts';
 import { exitCodes } from './io.ts';
 import type { CliIo } from './io.ts';
@@ -18,6 +19,7 @@ const commands: readonly AddCommand[] = [
   addVmCommand,
   addInspectCommand,
   addDoctorCommand,
+  addHistoryCommand,
   addBenchCommand,
 ];
 

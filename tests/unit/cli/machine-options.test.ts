@@ -105,7 +105,7 @@ describe('machine options', () => {
     [[...QMP, '--guest', 'demo,seed=x'], '--guest demo: seed "x" is not a number of 64 bits'],
     [
       [...QMP, '--guest', 'demo,dirty-rate=fast'],
-      '--guest demo: dirty-rate "fast" is not a whole number from 0 to 100000000',
+      '--guest demo: dirty-rate "fast" is not a whole number from 0 to 10000000',
     ],
     [
       [...QMP, '--guest', 'demo,working-set=256M'],

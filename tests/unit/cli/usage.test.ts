@@ -28,7 +28,7 @@ describe('a command line that cannot be meant', () => {
     [['demo', 'now'], "too many arguments for 'demo'. Expected 0 arguments but got 1: now. (see godwit --help)"],
     [['demo', '--memory', 'lots'], '--memory "lots" is not a size: write it as 256M or 4G'],
     [['demo', '--cpus', '99'], '--cpus "99" is not a whole number from 1 to 16'],
-    [['demo', '--dirty-rate', '0'], '--dirty-rate "0" is not a whole number from 1 to 100000000'],
+    [['demo', '--dirty-rate', '0'], '--dirty-rate "0" is not a whole number from 1 to 10000000'],
     [
       ['demo', '--memory', '64M', '--working-set', '64M'],
       '--working-set "64M" does not fit into 64M of memory: make it smaller',
