@@ -11,6 +11,7 @@ import { DemoRecording } from '../../src-main/manager/demo/recording.ts';
 import { openStore } from '../../src-main/manager/store/store.ts';
 import type { Store } from '../../src-main/manager/store/store.ts';
 import { startStreamProxy } from '../support/stream-proxy.ts';
+import type { StreamProxy } from '../support/stream-proxy.ts';
 
 const MIB = 1024 ** 2;
 const CLI = fileURLToPath(new URL('../../src-main/shells/cli/main.ts', import.meta.url));
@@ -21,9 +22,6 @@ const small: DemoOptions = {
   dirtyRate: 5000,
   workingSetBytes: 16 * MIB,
 };
-/** Writes more than any link carries: it moves until it is stopped. */
-const restless: DemoOptions = { ...small, memoryBytes: 256 * MIB, workingSetBytes: 192 * MIB, dirtyRate: 5_000_000 };
-
 let home = '';
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'gw-'));
@@ -47,7 +45,7 @@ function godwit(...args: string[]): Promise<Output> {
   });
 }
 
-const demo = ['demo', '--memory', '64M', '--cpus', '1', '--dirty-rate', '5000', '--json'];
+const demo = ['demo', '--memory', '64M', '--cpus', '1', '--dirty-rate', '20000', '--working-set', '16M', '--json'];
 
 describe('godwit demo', () => {
   it('is recorded with its figures, samples and the events of both ends', async () => {
@@ -112,49 +110,55 @@ describe('a demo that does not complete', () => {
     }
   }
 
+  /** A demo whose link ends before the first pages arrive: the move can never complete. */
+  async function withLink(
+    effect: 'close' | 'stall',
+    work: (options: DemoOptions) => Promise<unknown>,
+  ): Promise<unknown> {
+    const proxies: StreamProxy[] = [];
+    const cutAt = { element: 'ram:PART', edge: 'before', effect } as const;
+    const route = async (destination: string): Promise<string> => {
+      const proxy = await startStreamProxy({ listen: `${destination}.proxy`, connect: destination, cutAt });
+      proxies.push(proxy);
+      return proxy.uri;
+    };
+    try {
+      return await work({ ...small, route });
+    } finally {
+      await Promise.all(proxies.map((proxy) => proxy.close()));
+    }
+  }
+
   it('is recorded as cancelled when the user cancels it', async () => {
     const cancel = new AbortController();
     const hooks: DemoHooks = {
       signal: cancel.signal,
       onProgress: (progress) => {
-        if (progress.phase === 'migrating' && (progress.migration?.pass ?? 0) >= 2) cancel.abort();
+        if (progress.phase === 'migrating' && (progress.migration?.pass ?? 0) >= 1) cancel.abort();
       },
     };
-    const outcome = await recorded(restless, hooks, async (store, id) => {
-      const run = await store.getRun(id);
-      expect(run).toMatchObject({ outcome: 'cancelled', where: { runs: true, guest: 'source' } });
-      expect(run.error).toContain('cancelled; the guest was running on the source');
-      expect(run.endedAt).not.toBeNull();
-      expect(await store.countSamples(id)).toBeGreaterThanOrEqual(1);
-    });
+    const outcome = await withLink('stall', (options) =>
+      recorded(options, hooks, async (store, id) => {
+        const run = await store.getRun(id);
+        expect(run).toMatchObject({ outcome: 'cancelled', where: { runs: true, guest: 'source' } });
+        expect(run.error).toContain('cancelled; the guest was running on the source');
+        expect(run.endedAt).not.toBeNull();
+        expect(await store.countSamples(id)).toBeGreaterThanOrEqual(1);
+      }),
+    );
     expect(outcome).toBeInstanceOf(DemoError);
   });
 
   it('is recorded as failed, with where the guest is, when the link is cut', async () => {
-    const proxies: Awaited<ReturnType<typeof startStreamProxy>>[] = [];
-    const options: DemoOptions = {
-      ...restless,
-      route: async (destination) => {
-        const proxy = await startStreamProxy({ listen: `${destination}.proxy`, connect: destination });
-        proxies.push(proxy);
-        return proxy.uri;
-      },
-    };
-    const hooks: DemoHooks = {
-      signal: new AbortController().signal,
-      onProgress: (progress) => {
-        if (progress.phase === 'migrating' && (progress.migration?.pass ?? 0) >= 1) proxies[0]!.cut();
-      },
-    };
-    try {
-      await recorded(options, hooks, async (store, id) => {
+    const hooks: DemoHooks = { signal: new AbortController().signal };
+    const outcome = await withLink('close', (options) =>
+      recorded(options, hooks, async (store, id) => {
         const run = await store.getRun(id);
         expect(run).toMatchObject({ outcome: 'failed', status: 'failed', where: { guest: 'source', runs: true } });
         expect(run.error).toContain('The guest still runs on the source');
-        expect(run.steps.find(({ id: step }) => step === 'pass')).toMatchObject({ state: 'failed' });
-      });
-    } finally {
-      await Promise.all(proxies.map((proxy) => proxy.close()));
-    }
+        expect(run.steps.map(({ state }) => state)).toContain('failed');
+      }),
+    );
+    expect(outcome).toBeInstanceOf(DemoError);
   });
 });

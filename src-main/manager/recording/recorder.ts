@@ -8,6 +8,8 @@ import { StoreError } from '../store/store-error.ts';
 import type { RunChange } from '../store/types.ts';
 import type { Store } from '../store/store.ts';
 
+type Ending = RunChange & Pick<RecordedRun, 'outcome' | 'endedAt'>;
+
 export interface RunRecorder {
   readonly runId: string;
   /** All that it was told, its end included, is in the file. */
@@ -17,7 +19,7 @@ export interface RunRecorder {
   event(event: Omit<RunEvent, 'seq'>): RunEvent;
   update(change: RunChange): void;
   /** The end. Resolves when all is written, or when that took too long and was told. */
-  finish(change: RunChange & Pick<RecordedRun, 'outcome' | 'endedAt'>): Promise<void>;
+  finish(change: Ending): Promise<void>;
 }
 
 export interface RecorderOptions {
@@ -60,7 +62,7 @@ class StoreRecorder implements RunRecorder {
   #samples: RunSample[] = [];
   #events: RunEvent[] = [];
   #change: RunChange = {};
-  #ending: (RunChange & Pick<RecordedRun, 'outcome' | 'endedAt'>) | undefined;
+  #ending: Ending | undefined;
   #finished = false;
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> | undefined;
@@ -96,7 +98,7 @@ class StoreRecorder implements RunRecorder {
     this.#schedule(this.#options.flushEveryMs ?? FLUSH_EVERY_MS);
   }
 
-  async finish(change: RunChange & Pick<RecordedRun, 'outcome' | 'endedAt'>): Promise<void> {
+  async finish(change: Ending): Promise<void> {
     this.#ending = change;
     const began = performance.now();
     const within = this.#options.finishWithinMs ?? FINISH_WITHIN_MS;
@@ -131,6 +133,8 @@ class StoreRecorder implements RunRecorder {
   }
 
   async #write(): Promise<void> {
+    // An end that comes while rows are being written waits for the next flush: more rows may have come before it.
+    const ending = this.#ending;
     try {
       const store = await this.#options.store;
       if (!this.#begun) {
@@ -141,7 +145,7 @@ class StoreRecorder implements RunRecorder {
       }
       await this.#writeEvents(store);
       await this.#writeSamples(store);
-      await this.#writeChange(store);
+      await this.#writeChange(store, ending);
     } catch (error) {
       const code = error instanceof StoreError ? error.code : 'FAILED';
       this.#tell(code, `this run is not recorded: ${error instanceof Error ? error.message : String(error)}`);
@@ -169,8 +173,8 @@ class StoreRecorder implements RunRecorder {
     }
   }
 
-  async #writeChange(store: Store): Promise<void> {
-    const [change, ending] = [this.#change, this.#ending];
+  async #writeChange(store: Store, ending: Ending | undefined): Promise<void> {
+    const change = this.#change;
     const hasChange = Object.keys(change).length > 0;
     if (ending !== undefined) {
       await this.#unlessInvalid(store.finishRun(this.runId, { ...change, ...ending }));

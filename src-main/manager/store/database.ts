@@ -9,6 +9,7 @@ import { StoreError } from './store-error.ts';
 
 /** Largest file, in bytes, that is taken into memory where it can only be read. SQLite allows 1 GiB there. */
 const MAX_COPY_BYTES = 512 * 1024 ** 2;
+const MAX_IDLE_LOG_BYTES = 16 * 1024 ** 2;
 /** One, another that set the damaged file aside, and a third where two did so at once. */
 const MAX_ATTEMPTS = 3;
 /** Offset of the file's two format numbers; 2 stands for a write-ahead log, 1 for none (sqlite.org/fileformat2.html). */
@@ -65,6 +66,8 @@ function openFile({ path, busyTimeoutMs }: OpenOptions): Pick<OpenedDatabase, 'd
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = NORMAL');
     db.pragma('foreign_keys = ON');
+    // A log that once grew large (a reader kept it) gives its room back.
+    db.pragma(`journal_size_limit = ${String(MAX_IDLE_LOG_BYTES)}`);
     const found = db.pragma('quick_check(1)', { simple: true });
     if (found !== 'ok') throw new StoreError('CORRUPT', storeSentence('CORRUPT', path, ` (${String(found)})`));
     migrateSchema(db);

@@ -39,6 +39,30 @@ describe('a recorder', () => {
     await store.close();
   });
 
+  it('writes also what it was told while it wrote, when the end comes in that moment', async () => {
+    using place = storeFolder();
+    const [run, store] = [newRun(), await openStore({ path: place.path })];
+    const finished = Promise.withResolvers<void>();
+    const appendSamples: Store['appendSamples'] = async (id, batch) => {
+      const count = await store.appendSamples(id, batch);
+      if (count === 1) {
+        recorder.sample(randomSample(100, random));
+        recorder.finish(ended).then(finished.resolve, finished.reject);
+      }
+      return count;
+    };
+    const recorder = recordRun(run, {
+      store: { ...store, appendSamples },
+      onProblem: () => undefined,
+      flushEveryMs: 1,
+    });
+    recorder.sample(randomSample(0, random));
+    await finished.promise;
+    expect(await store.countSamples(run.id)).toBe(2);
+    expect((await store.getRun(run.id)).outcome).toBe('completed');
+    await store.close();
+  });
+
   it('tells once that the file is locked, and writes all when it is free again', async () => {
     using place = storeFolder();
     await (await openStore({ path: place.path })).close();
