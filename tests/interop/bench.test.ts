@@ -17,10 +17,10 @@ it(`random RAM over tcp is moved at no less than ${LOWEST_RATIO} times the speed
   const folders = (process.env['PATH'] ?? '').split(delimiter);
   if (!folders.some((folder) => existsSync(join(folder, QEMU))))
     skip(`no QEMU is installed: apt install qemu-system-x86`);
-  const [row] = benchRows({ quick: true, pairs: PAIRS });
+  const [row] = benchRows({ quick: false, pairs: PAIRS });
   if (row === undefined) throw new Error('there is no row');
   const result = await runBench({
-    quick: true,
+    quick: false,
     rows: [row],
     godwit: godwitContestant('here'),
     peers: [await qemuContestant(QEMU, 'anonymous')],

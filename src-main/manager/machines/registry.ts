@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The list of machines: settings from the store, processes that come and go, and what each is doing. */
+import { randomUUID } from 'node:crypto';
+import { CallError } from '../../../src-shared/call-error.ts';
+import type { MachineSettings, MachineView } from '../../../src-shared/machine-view.ts';
+import type { EventLog } from '../event-log.ts';
+import { identityOf } from '../store/process-identity.ts';
+import type { Store } from '../store/store.ts';
+import type { MachineRow } from '../store/types.ts';
+import { describeExit, MachineError, spawnMachine } from './builtin.ts';
+import { detachedProcesses, findDetachedMachine, startDetachedMachine, type FoundMachine } from './detached.ts';
+import { isSource, settleInterrupted } from './interrupted-run.ts';
+import { LiveMachine, spawnOptions, type LiveMachineHooks, type StartProcess } from './live-machine.ts';
+import type { MachineEvent } from './link.ts';
+import { canMove, machineState, type MachineFacts } from './machine-state.ts';
+
+/** How long a deleted machine can be taken back; its process lives on until then. */
+const UNDO_MS = 10_000;
+
+/** One machine of the list. */
+export interface MachineEntry {
+  readonly id: string;
+  row: MachineRow;
+  live: LiveMachine | undefined;
+  process: MachineFacts['process'];
+  died: boolean;
+  /** When its guest was started: performance.now(). */
+  startedAt: number | null;
+  run: { readonly id: string; readonly role: 'source' | 'destination' } | null;
+  lastRun: MachineView['lastRun'];
+  listensAt: string | null;
+}
+
+export interface RegistryOptions {
+  readonly store: Store;
+  readonly events: EventLog;
+}
+
+export class MachineRegistry {
+  readonly #store: Store;
+  readonly #events: EventLog;
+  readonly #entries = new Map<string, MachineEntry>();
+  readonly #deleted = new Map<string, { readonly entry: MachineEntry; readonly timer: NodeJS.Timeout }>();
+  readonly #eventListeners = new Set<(entry: MachineEntry, event: MachineEvent) => void>();
+  #closing = false;
+
+  constructor({ store, events }: RegistryOptions) {
+    this.#store = store;
+    this.#events = events;
+  }
+
+  /**
+   * Reads the list, and finds detached processes again. Attached ones of an earlier life are gone. Where a run's owner
+   * died, both of its ends may be there: answers a sentence on each such guest, which is where it says afterwards.
+   */
+  async load(): Promise<readonly string[]> {
+    const lastRuns = await this.#lastRuns();
+    for (const row of await this.#store.listMachines()) {
+      const entry = newEntry(row);
+      entry.lastRun = lastRuns.get(row.id) ?? null;
+      this.#entries.set(row.id, entry);
+      if (row.process !== null) await this.#findAgain(entry);
+    }
+    return await this.#joinLeftovers();
+  }
+
+  async #joinLeftovers(): Promise<readonly string[]> {
+    const claimed = new Set(this.entries.map(({ live }) => live?.process.folder));
+    const sentences: string[] = [];
+    for (const { machineId, process } of detachedProcesses('')) {
+      if (claimed.has(process.folder)) continue;
+      const entry = this.#entries.get(machineId);
+      // Nobody's: its machine was deleted while its owner died.
+      if (entry === undefined) await process.dispose();
+      else sentences.push(await this.#joinLeftover(entry, process));
+    }
+    return sentences;
+  }
+
+  async #joinLeftover(entry: MachineEntry, process: FoundMachine): Promise<string> {
+    const { name } = entry.row.settings;
+    let other: LiveMachine;
+    try {
+      other = await LiveMachine.attach(process, this.#hooks(entry));
+    } catch (error) {
+      return `${name}: a process of an interrupted run does not answer: ${sentenceOf(error)}`;
+    }
+    const first = entry.live;
+    if (first === undefined) {
+      await this.adopt(entry, other);
+      return `${name} was found again in the process that an interrupted run had started.`;
+    }
+    const ends = (await isSource(first))
+      ? { source: first, destination: other }
+      : { source: other, destination: first };
+    const { owner, sentence } = await settleInterrupted(ends, name);
+    const [keep, drop] = owner === 'source' ? [ends.source, ends.destination] : [ends.destination, ends.source];
+    if (entry.live !== keep) await this.adopt(entry, keep);
+    await drop.dispose();
+    await keep.look();
+    this.changed(entry);
+    return sentence;
+  }
+
+  get entries(): readonly MachineEntry[] {
+    return [...this.#entries.values()];
+  }
+
+  list(): MachineView[] {
+    return this.entries.map((entry) => viewOf(entry));
+  }
+
+  /** Throws a CallError where there is no such machine. */
+  entry(id: string): MachineEntry {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) throw new CallError('not-found', 'There is no such machine on the list any more.');
+    return entry;
+  }
+
+  /** The machine with a process that answers; else a CallError that says what is missing. */
+  live(id: string): { readonly entry: MachineEntry; readonly live: LiveMachine } {
+    const entry = this.entry(id);
+    if (entry.live === undefined) throw new CallError('refused', `${entry.row.settings.name} is not running.`);
+    return { entry, live: entry.live };
+  }
+
+  onMachineEvent(listener: (entry: MachineEntry, event: MachineEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => void this.#eventListeners.delete(listener);
+  }
+
+  async create(settings: MachineSettings, receiver: boolean): Promise<MachineView> {
+    checkSettings(settings);
+    const row: MachineRow = {
+      id: randomUUID(),
+      kind: 'godwit',
+      settings,
+      receiver,
+      process: null,
+      lastWords: null,
+      createdAt: new Date().toISOString(),
+      deletedAt: null,
+    };
+    await this.#store.insertMachine(row);
+    const entry = newEntry(row);
+    this.#entries.set(row.id, entry);
+    this.changed(entry);
+    if (receiver) await this.start(row.id);
+    return viewOf(entry);
+  }
+
+  /** Starts its process; a receiver waits for a guest, every other one runs the demo guest. */
+  async start(id: string): Promise<void> {
+    const entry = this.entry(id);
+    if (entry.process !== 'none') throw new CallError('refused', `${entry.row.settings.name} has a process already.`);
+    entry.process = 'starting';
+    entry.died = false;
+    this.changed(entry);
+    try {
+      const live = await this.startProcess(entry, entry.row.receiver);
+      await this.adopt(entry, live);
+      if (!entry.row.receiver) entry.startedAt = performance.now();
+      this.changed(entry);
+    } catch (error) {
+      entry.process = 'none';
+      await this.#change(entry, { process: null, lastWords: sentenceOf(error) });
+      throw new CallError('failed', sentenceOf(error), { cause: error });
+    }
+  }
+
+  /** A process with the machine's settings, connected, that belongs to no entry yet. */
+  async startProcess(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
+    const { settings } = entry.row;
+    const start: StartProcess =
+      settings.lifetime === 'detached' ? (options) => startDetachedMachine(options, entry.id) : spawnMachine;
+    return await LiveMachine.start(spawnOptions(settings, incoming), this.#hooks(entry), start);
+  }
+
+  /** From here on this process is the machine's. */
+  async adopt(entry: MachineEntry, live: LiveMachine): Promise<void> {
+    entry.live = live;
+    entry.process = 'live';
+    entry.died = false;
+    this.#watchExit(entry, live);
+    const { pid, folder, qmpPath, userQmpPath, serialPath } = live.process;
+    const identity = identityOf(pid);
+    const facts = identity === null ? null : { identity, folder, qmpPath, userQmpPath, serialPath };
+    await this.#change(entry, { process: facts, lastWords: null });
+  }
+
+  /** Ends its process, and with it the guest. */
+  async stop(id: string): Promise<void> {
+    const { entry, live } = this.live(id);
+    if (entry.run !== null) {
+      throw new CallError('refused', `${entry.row.settings.name} is being moved: cancel the run first.`);
+    }
+    entry.process = 'stopping';
+    this.changed(entry);
+    await live.dispose();
+    await this.#ended(entry, live, null);
+  }
+
+  async pause(id: string): Promise<void> {
+    await this.#command(id, 'stop', ['running'], 'It is not running.');
+  }
+
+  async resume(id: string): Promise<void> {
+    await this.#command(id, 'cont', ['paused', 'prelaunch'], 'Only a paused guest can be resumed.');
+  }
+
+  async delete(id: string): Promise<{ readonly undoUntil: string }> {
+    const entry = this.entry(id);
+    if (entry.run !== null) {
+      throw new CallError('refused', `${entry.row.settings.name} is being moved: cancel the run first.`);
+    }
+    await this.#change(entry, { deletedAt: new Date().toISOString() }, 'silently');
+    this.#entries.delete(id);
+    const timer = setTimeout(() => void this.#deleteForGood(id), UNDO_MS);
+    this.#deleted.set(id, { entry, timer });
+    this.#events.emit('machine.removed', { id });
+    return { undoUntil: new Date(Date.now() + UNDO_MS).toISOString() };
+  }
+
+  async undoDelete(id: string): Promise<MachineView> {
+    const deleted = this.#deleted.get(id);
+    if (deleted === undefined) throw new CallError('not-found', 'It is too late: the machine was deleted for good.');
+    clearTimeout(deleted.timer);
+    this.#deleted.delete(id);
+    this.#entries.set(id, deleted.entry);
+    await this.#change(deleted.entry, { deletedAt: null });
+    return viewOf(deleted.entry);
+  }
+
+  /** Tells the screens how it is now. */
+  changed(entry: MachineEntry): void {
+    if (this.#entries.has(entry.id)) this.#events.emit('machine.changed', viewOf(entry));
+  }
+
+  /** Ends attached machines, lets go of detached ones. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await Promise.all([...this.#deleted.keys()].map((id) => this.#deleteForGood(id)));
+    await Promise.all(
+      this.entries.map(async ({ live, row }) => {
+        if (row.settings.lifetime === 'detached') live?.release();
+        else await live?.dispose();
+      }),
+    );
+  }
+
+  async #command(id: string, command: 'stop' | 'cont', from: readonly string[], otherwise: string): Promise<void> {
+    const { entry, live } = this.live(id);
+    const state = live.runState ?? '';
+    const moving = entry.run !== null && command === 'cont';
+    if (moving || !from.includes(state)) {
+      throw new CallError('refused', moving ? 'The run decides where the guest runs.' : otherwise);
+    }
+    await live.link.execute(command).catch((error: unknown) => {
+      throw new CallError('failed', sentenceOf(error), { cause: error });
+    });
+    await live.look();
+  }
+
+  #hooks(entry: MachineEntry): LiveMachineHooks {
+    return {
+      onChange: () => this.changed(entry),
+      onEvent: (event) => {
+        for (const listener of this.#eventListeners) listener(entry, event);
+      },
+    };
+  }
+
+  #watchExit(entry: MachineEntry, live: LiveMachine): void {
+    void live.process.exited.then(async (exit) => {
+      if (this.#closing || entry.live !== live || entry.process === 'stopping') return;
+      const { name } = entry.row.settings;
+      const words = describeExit(exit);
+      entry.died = true;
+      await this.#ended(entry, live, words);
+      this.#events.emit('notice', { level: 'error', text: `${name} has ended: ${words}` });
+    });
+  }
+
+  async #ended(entry: MachineEntry, live: LiveMachine, lastWords: string | null): Promise<void> {
+    if (entry.live !== live) return;
+    entry.live = undefined;
+    entry.process = 'none';
+    entry.startedAt = null;
+    entry.listensAt = null;
+    await this.#change(entry, { process: null, lastWords });
+    await live.dispose();
+  }
+
+  async #deleteForGood(id: string): Promise<void> {
+    const deleted = this.#deleted.get(id);
+    if (deleted === undefined) return;
+    clearTimeout(deleted.timer);
+    this.#deleted.delete(id);
+    await deleted.entry.live?.dispose();
+    await this.#store.removeMachine(id).catch(() => undefined);
+  }
+
+  async #findAgain(entry: MachineEntry): Promise<void> {
+    const found = entry.row.process === null ? null : findDetachedMachine(entry.row.process, entry.row.settings.name);
+    if (found === null) {
+      await this.#change(entry, { process: null });
+      return;
+    }
+    try {
+      const live = await LiveMachine.attach(found, this.#hooks(entry));
+      entry.startedAt = performance.now() - found.ageMs;
+      await this.adopt(entry, live);
+    } catch (error) {
+      await this.#change(entry, { process: null, lastWords: sentenceOf(error) });
+    }
+  }
+
+  async #change(entry: MachineEntry, change: Partial<MachineRow>, silently?: 'silently'): Promise<void> {
+    entry.row = { ...entry.row, ...change };
+    if (silently === undefined) this.changed(entry);
+    // A store that cannot write tells it by itself; the machine goes on.
+    await this.#store.updateMachine(entry.id, change).catch(() => undefined);
+  }
+
+  async #lastRuns(): Promise<Map<string, NonNullable<MachineView['lastRun']>>> {
+    const { runs } = await this.#store.listRuns({ limit: 500 });
+    const last = new Map<string, NonNullable<MachineView['lastRun']>>();
+    for (const { id, machineId, outcome, endedAt, downtimeMs } of runs) {
+      if (machineId === null || endedAt === null || last.has(machineId)) continue;
+      last.set(machineId, { id, outcome, endedAt, downtimeMs });
+    }
+    return last;
+  }
+}
+
+function newEntry(row: MachineRow): MachineEntry {
+  return {
+    id: row.id,
+    row,
+    live: undefined,
+    process: 'none',
+    died: row.lastWords !== null,
+    startedAt: null,
+    run: null,
+    lastRun: null,
+    listensAt: null,
+  };
+}
+
+export function factsOf(entry: MachineEntry): MachineFacts {
+  return {
+    process: entry.process,
+    died: entry.died,
+    runState: entry.live?.runState ?? null,
+    silent: entry.live?.silent ?? false,
+    role: entry.run?.role ?? null,
+    blockedReasons: entry.live?.blockedReasons ?? [],
+  };
+}
+
+export function viewOf(entry: MachineEntry): MachineView {
+  const facts = factsOf(entry);
+  const { row, live } = entry;
+  return {
+    id: entry.id,
+    settings: row.settings,
+    kind: row.kind,
+    state: machineState(facts),
+    runState: facts.runState,
+    pid: live?.process.pid ?? null,
+    uptimeMs: entry.startedAt === null ? null : performance.now() - entry.startedAt,
+    contactAgeMs: live?.contactAgeMs ?? null,
+    userQmpPath: live?.process.userQmpPath ?? null,
+    canMove: canMove(facts),
+    activeRunId: entry.run?.id ?? null,
+    lastRun: entry.lastRun,
+    lastWords: row.lastWords,
+    createdAt: row.createdAt,
+    listensAt: entry.listensAt,
+  };
+}
+
+/** What the schema cannot say because two values meet. */
+function checkSettings({ memoryBytes, workingSetBytes, cpus }: MachineSettings): void {
+  if (workingSetBytes >= memoryBytes) {
+    throw new CallError('invalid', 'The working set does not fit into the memory: make it smaller.');
+  }
+  if (workingSetBytes < cpus * 4096) {
+    throw new CallError('invalid', 'The working set needs at least one page of 4 KiB for each vCPU.');
+  }
+}
+
+function sentenceOf(error: unknown): string {
+  if (error instanceof MachineError || error instanceof Error) return error.message;
+  return String(error);
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The manager with real machines: what a user can do to them, and what is kept of it. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CallInput, CallName, CallOutput, EventEnvelope } from '../../src-shared/contract.ts';
+import type { MachineView } from '../../src-shared/machine-view.ts';
+import type { RunView } from '../../src-shared/run.ts';
+import { createManager } from '../../src-main/manager/core.ts';
+import type { Manager } from '../../src-main/manager/manager.ts';
+
+const MIB = 1024 ** 2;
+const settings = {
+  name: 'db1',
+  memoryBytes: 64 * MIB,
+  cpus: 1,
+  cpuModel: 'x86-64-v2',
+  workingSetBytes: 16 * MIB,
+  dirtyRate: 2000,
+  lifetime: 'attached',
+} as const;
+const noOverrides = { capabilities: {}, parameters: {} };
+
+let folder: string;
+let manager: Manager;
+let heard: EventEnvelope[];
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'godwit-manager-'));
+  manager = await openManager();
+});
+afterEach(async () => {
+  await manager.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function openManager(): Promise<Manager> {
+  const opened = await createManager({ version: '0.0.0', vehicle: 'served', storePath: join(folder, 'godwit.db') });
+  heard = [];
+  opened.onEvent((event) => heard.push(event));
+  return opened;
+}
+
+async function call<Name extends CallName>(name: Name, input: CallInput<Name>): Promise<CallOutput<Name>> {
+  return (await manager.call(name, input)) as CallOutput<Name>;
+}
+
+/** The first event, of those heard and to come, that is accepted. */
+function until<T>(accept: (event: EventEnvelope) => T | undefined, what: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`${what} did not come`)), 30_000);
+    const take = (event: EventEnvelope): boolean => {
+      const found = accept(event);
+      if (found === undefined) return false;
+      clearTimeout(timer);
+      resolve(found);
+      return true;
+    };
+    if (heard.some(take)) return;
+    const off = manager.onEvent((event) => {
+      if (take(event)) off();
+    });
+  });
+}
+
+const inState = (id: string, state: MachineView['state']): Promise<MachineView> =>
+  until(
+    (event) =>
+      event.name === 'machine.changed' && event.data.id === id && event.data.state === state ? event.data : undefined,
+    `state ${state}`,
+  );
+
+const ended = (runId: string): Promise<RunView> =>
+  until(
+    (event) =>
+      event.name === 'run.changed' && event.data.id === runId && event.data.outcome !== 'active'
+        ? event.data
+        : undefined,
+    'the end of the run',
+  );
+
+async function running(): Promise<MachineView> {
+  const { id } = await call('machines.create', { settings, receiver: false });
+  await call('machines.start', { id });
+  return await inState(id, 'running');
+}
+
+/** So slow that it cannot finish by itself. */
+const slow = { capabilities: {}, parameters: { 'max-bandwidth': MIB, 'downtime-limit': 1 } };
+
+describe('a manager that starts for the first time', () => {
+  it('has one demo machine running, which moves to a new process with the defaults', { timeout: 60_000 }, async () => {
+    const { machines } = await call('machines.list', {});
+    expect(machines.map((machine) => machine.settings.name)).toEqual(['demo']);
+    const id = machines[0]?.id ?? '';
+    const before = await inState(id, 'running');
+    const request = {
+      machineId: id,
+      destination: { kind: 'new-process' },
+      profileId: 'balanced',
+      overrides: noOverrides,
+    } as const;
+    expect(await call('migration.preflight', request)).toMatchObject({ canStart: true });
+    heard.length = 0;
+    const { runId } = await call('migration.start', { ...request, acceptedRisks: [] });
+    const run = await ended(runId);
+    expect(run).toMatchObject({ outcome: 'completed', error: null, phase: 'demo has moved.' });
+    expect(run.where).toMatchObject({ guest: 'destination', runs: true });
+    expect(run.downtimeMs).toBeGreaterThan(0);
+    expect(run.guestPauseMs).toBeGreaterThan(0);
+    expect(run.steps.map(({ id: step }) => step)).toEqual(
+      expect.arrayContaining(['check', 'setup', 'pass', 'switchover', 'verify', 'cleanup']),
+    );
+    const after = await until(
+      (event) =>
+        event.name === 'machine.changed' &&
+        event.data.id === id &&
+        event.data.pid !== before.pid &&
+        event.data.state === 'running'
+          ? event.data
+          : undefined,
+      'the machine in its new process',
+    );
+    expect(after.pid).not.toBe(before.pid);
+    expect(after.lastRun).toMatchObject({ id: runId, outcome: 'completed' });
+    expect(() => process.kill(before.pid ?? 0, 0)).toThrow('ESRCH');
+
+    const { runs } = await call('runs.list', { limit: 10 });
+    expect(runs).toMatchObject([{ id: runId, outcome: 'completed', machineName: 'demo', origin: 'app' }]);
+    const { samples, total } = await call('runs.samples', { runId, from: 0, limit: 1000 });
+    expect(samples).toHaveLength(total);
+    expect(samples.at(-1)).toMatchObject({ status: 'completed' });
+    const { events } = await call('runs.events', { runId, from: 0, limit: 1000 });
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1));
+    expect(events.map(({ side }) => side)).toEqual(expect.arrayContaining(['source', 'destination', 'godwit']));
+  });
+});
+
+describe('a run', () => {
+  it('is cancelled: the guest runs on at the source, and the receiver is gone', { timeout: 60_000 }, async () => {
+    const machine = await running();
+    const { runId } = await call('migration.start', {
+      machineId: machine.id,
+      destination: { kind: 'new-process' },
+      profileId: 'balanced',
+      overrides: slow,
+      acceptedRisks: [],
+    });
+    await until(
+      (event) => (event.name === 'run.changed' && event.data.status === 'active' ? true : undefined),
+      'status active',
+    );
+    expect((await call('runs.where', { runId })).guest).toBe('source');
+    await call('migration.cancel', { runId });
+    const run = await ended(runId);
+    expect(run).toMatchObject({ outcome: 'cancelled', error: null, where: { guest: 'source', runs: true } });
+    expect(run.controls.cancel).toMatchObject({ enabled: false });
+    await expect(call('migration.cancel', { runId })).rejects.toMatchObject({
+      code: 'refused',
+      message: 'This run has ended.',
+    });
+    heard.length = 0;
+    expect((await call('machines.list', {})).machines.find(({ id }) => id === machine.id)).toMatchObject({
+      pid: machine.pid,
+      state: 'running',
+    });
+  });
+
+  it('takes new limits while it is under way, and finishes by them', { timeout: 60_000 }, async () => {
+    const machine = await running();
+    const { runId } = await call('migration.start', {
+      machineId: machine.id,
+      destination: { kind: 'new-process' },
+      profileId: 'balanced',
+      overrides: slow,
+      acceptedRisks: [],
+    });
+    await until(
+      (event) => (event.name === 'run.changed' && event.data.status === 'active' ? true : undefined),
+      'status active',
+    );
+    await call('migration.setLimits', { runId, maxBandwidth: 0, downtimeLimitMs: 300 });
+    expect(await ended(runId)).toMatchObject({ outcome: 'completed' });
+    const { events } = await call('runs.events', { runId, from: 0, limit: 1000 });
+    expect(events.find(({ name }) => name === 'limit')?.text).toBe(
+      'downtime-limit 1 → 300 ms, max-bandwidth 1 MiB/s → unlimited',
+    );
+  });
+
+  it('whose destination dies leaves the guest running at the source and says so', { timeout: 60_000 }, async () => {
+    const machine = await running();
+    const { runId } = await call('migration.start', {
+      machineId: machine.id,
+      destination: { kind: 'new-process' },
+      profileId: 'balanced',
+      overrides: slow,
+      acceptedRisks: [],
+    });
+    const active = await until(
+      (event) => (event.name === 'run.changed' && event.data.status === 'active' ? event.data : undefined),
+      'status active',
+    );
+    process.kill(active.where.destination.pid ?? 0, 'SIGKILL');
+    const run = await ended(runId);
+    expect(run).toMatchObject({ outcome: 'failed', where: { guest: 'source', runs: true } });
+    expect(run.error).toMatch(/db1 is at the source and runs\.$/);
+  });
+
+  it('moves into a waiting machine, and the source has left', { timeout: 60_000 }, async () => {
+    const machine = await running();
+    const receiver = await call('machines.create', { settings: { ...settings, name: 'rx' }, receiver: true });
+    await inState(receiver.id, 'waiting');
+    const { runId } = await call('migration.start', {
+      machineId: machine.id,
+      destination: { kind: 'waiting', machineId: receiver.id },
+      profileId: 'balanced',
+      overrides: noOverrides,
+      acceptedRisks: [],
+    });
+    heard.length = 0;
+    expect(await ended(runId)).toMatchObject({ outcome: 'completed', destinationLabel: 'rx' });
+    const { machines } = await call('machines.list', {});
+    const state = (id: string) => machines.find((candidate) => candidate.id === id)?.state;
+    expect([state(machine.id), state(receiver.id)]).toEqual(['left', 'running']);
+  });
+
+  it('that cannot work is not started, and says why', { timeout: 60_000 }, async () => {
+    const machine = await running();
+    const receiver = await call('machines.create', { settings: { ...settings, name: 'rx', cpus: 2 }, receiver: true });
+    await inState(receiver.id, 'waiting');
+    const start = (change: object) =>
+      call('migration.start', {
+        machineId: machine.id,
+        destination: { kind: 'waiting', machineId: receiver.id },
+        profileId: 'balanced',
+        overrides: noOverrides,
+        acceptedRisks: [],
+        ...change,
+      });
+    await expect(start({})).rejects.toThrow('The receiver has 2 vCPUs, db1 has 1.');
+    await expect(start({ destination: { kind: 'file', path: '/tmp/x' } })).rejects.toThrow(/file/);
+    const postcopy = { capabilities: { 'x-colo': true }, parameters: {} };
+    await expect(start({ destination: { kind: 'new-process' }, overrides: postcopy })).rejects.toThrow(/x-colo/);
+    await expect(start({ destination: { kind: 'new-process' }, profileId: 'must-finish' })).rejects.toThrow(
+      /Not accepted/,
+    );
+    await expect(call('migration.start', { machineId: 'x' } as never)).rejects.toMatchObject({ code: 'invalid' });
+  });
+});
+
+describe('a machine', () => {
+  it('is paused, resumed, stopped and started again', { timeout: 60_000 }, async () => {
+    const { id } = await running();
+    await call('machines.pause', { id });
+    expect((await inState(id, 'paused')).runState).toBe('paused');
+    await expect(call('machines.pause', { id })).rejects.toMatchObject({ code: 'refused' });
+    heard.length = 0;
+    await call('machines.resume', { id });
+    await inState(id, 'running');
+    await call('machines.stop', { id });
+    expect(await inState(id, 'stopped')).toMatchObject({ pid: null, lastWords: null });
+    heard.length = 0;
+    await call('machines.start', { id });
+    await inState(id, 'running');
+    const { data } = await call('machines.serial', { id, offset: 0 });
+    expect(typeof data).toBe('string');
+  });
+
+  it('that dies is reported with its last words', { timeout: 60_000 }, async () => {
+    const { id, pid } = await running();
+    process.kill(pid ?? 0, 'SIGKILL');
+    expect((await inState(id, 'crashed')).lastWords).toBe('killed by SIGKILL');
+    const notice = await until((event) => (event.name === 'notice' ? event.data : undefined), 'a notice');
+    expect(notice).toEqual({ level: 'error', text: 'db1 has ended: killed by SIGKILL' });
+  });
+
+  it('that was deleted comes back with its guest', { timeout: 60_000 }, async () => {
+    const { id, pid } = await running();
+    await call('machines.delete', { id });
+    expect((await call('machines.list', {})).machines.map((machine) => machine.id)).not.toContain(id);
+    expect(await call('machines.undoDelete', { id })).toMatchObject({ id, pid, state: 'running' });
+  });
+
+  it('that is detached is found again by the next manager, with its guest running', { timeout: 60_000 }, async () => {
+    const { id } = await call('machines.create', { settings: { ...settings, lifetime: 'detached' }, receiver: false });
+    await call('machines.start', { id });
+    const before = await inState(id, 'running');
+    await manager.close();
+    manager = await openManager();
+    const { machines } = await call('machines.list', {});
+    expect(machines.find((machine) => machine.id === id)).toMatchObject({ pid: before.pid, state: 'running' });
+    await call('machines.stop', { id });
+    expect(() => process.kill(before.pid ?? 0, 0)).toThrow('ESRCH');
+  });
+});
