@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// npm start: shows Godwit at work, one live migration from end to end. Arguments go on to `godwit demo`.
+// npm start: opens the app. Arguments go on to `godwit serve`.
 const cli = new URL('../src-main/shells/cli/main.ts', import.meta.url);
-process.argv = [process.argv[0], cli.pathname, 'demo', ...process.argv.slice(2)];
+console.log("Electron's runtime is not here: Godwit opens in a browser of this box.");
+process.argv = [process.argv[0], cli.pathname, 'serve', '--open', ...process.argv.slice(2)];
 await import(cli.href);

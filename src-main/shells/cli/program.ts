@@ -9,12 +9,14 @@ import { addInspectCommand } from './inspect.ts';
 import { exitCodes } from './io.ts';
 import type { CliIo } from './io.ts';
 import { packageVersion } from './package-version.ts';
+import { addServeCommand } from './serve.ts';
 import { addVmCommand } from './vm.ts';
 
 /** Adds one command; its action reports the exit code through `done`. */
 export type AddCommand = (program: Command, io: CliIo, done: (exitCode: number) => void) => void;
 
 const commands: readonly AddCommand[] = [
+  addServeCommand,
   addDemoCommand,
   addVmCommand,
   addInspectCommand,
@@ -33,8 +35,8 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     });
   }
   try {
-    // Until there is an app to open, `godwit` alone shows what Godwit does.
-    await program.parseAsync(argv.length === 0 ? ['demo'] : [...argv], { from: 'user' });
+    // `godwit` alone opens the app.
+    await program.parseAsync(argv.length === 0 ? ['serve', '--open'] : [...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
     // --help and --version end by exception too, with exit code 0.
@@ -50,7 +52,7 @@ function createProgram(io: CliIo): Command {
   return new Command('godwit')
     .description('Moves running virtual machines: live migration for KVM and QEMU.')
     .version(packageVersion())
-    .addHelpText('after', '\nWithout a command godwit runs the demo: the desktop app is not built yet.')
+    .addHelpText('after', '\nWithout a command godwit opens the app, in a browser.')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
