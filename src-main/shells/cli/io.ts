@@ -12,8 +12,8 @@ export interface CliIo {
   readonly stdout: TextSink;
   readonly stderr: TextSink;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Registers a listener for "the user wants to stop"; answers how to remove it. */
-  onInterrupt(listener: () => void): () => void;
+  /** Registers a listener for "the user wants to stop" and by which signal; answers how to remove it. */
+  onInterrupt(listener: (signal: NodeJS.Signals) => void): () => void;
 }
 
 /** Exit codes; tests and users rely on them. */

@@ -3,70 +3,87 @@
 import type { WebSocket } from 'ws';
 import type { EventEnvelope } from '../../../src-shared/contract.ts';
 import type { Manager } from '../../manager/manager.ts';
+import { Backlog } from './backlog.ts';
 
-/** Beyond this a picture of a run is skipped: the next one shows more. */
-const SKIP_ABOVE_BYTES = 1024 ** 2;
+/** What is handed to the socket unread; beyond it events wait here, where a newer picture replaces an older one. */
+const WAIT_ABOVE_BYTES = 1024 ** 2;
 /** Beyond this the client is not following any more. */
 const CLOSE_ABOVE_BYTES = 8 * 1024 ** 2;
 /** How long a client may be behind. */
 const CLOSE_AFTER_MS = 30_000;
-const CLOSE_SLOW = 4408;
+/** How long a client has to take the close frame. */
+const LAST_WORDS_MS = 2000;
+/** The largest frame that a client may send; ws closes with 1009 beyond it. */
 export const MAX_CLIENT_FRAME = 1024;
 
-/** Events of which the latest makes those before it needless. */
-const SKIPPABLE: readonly string[] = ['run.sample', 'run.changed'];
+export const closeCodes = {
+  textOnly: 1003,
+  noManager: 1011,
+  /** The session has ended: a new start link is needed. */
+  noSession: 4401,
+  /** The client fell behind: it connects anew and resynchronises. */
+  slow: 4408,
+} as const;
 
 export interface EventsSocketOptions {
+  /** The last event that the client saw; NaN for none. */
   readonly after: number;
+  /** The life of the manager in which it saw it. */
   readonly epoch: string;
+  /** Called when the client says that it is there; answers whether its session still is. */
+  readonly alive?: () => boolean;
   /** For tests. */
   readonly closeAfterMs?: number;
 }
 
 /** Serves the socket until it closes. */
 export function serveEvents(socket: WebSocket, manager: Manager, options: EventsSocketOptions): void {
-  const { after, epoch, closeAfterMs = CLOSE_AFTER_MS } = options;
-  /** Events that were skipped, the latest of each run and kind. */
-  const skipped = new Map<string, EventEnvelope>();
-  let behindSince: number | undefined;
+  if (socket.readyState !== socket.OPEN) return;
+  const { after, epoch, alive = () => true, closeAfterMs = CLOSE_AFTER_MS } = options;
+  const backlog = new Backlog();
+  let behind: NodeJS.Timeout | undefined;
 
-  const send = (message: unknown): void => socket.send(JSON.stringify(message), onSent);
-  const onSent = (): void => {
-    if (socket.bufferedAmount > SKIP_ABOVE_BYTES) return;
-    behindSince = undefined;
-    const late = [...skipped.values()].sort((a, b) => a.seq - b.seq);
-    skipped.clear();
-    for (const event of late) send(event);
+  const write = (text: string): void => socket.send(text, onWritten);
+  const onWritten = (): void => {
+    while (socket.readyState === socket.OPEN && socket.bufferedAmount <= WAIT_ABOVE_BYTES) {
+      const text = backlog.shift();
+      if (text === undefined) {
+        clearTimeout(behind);
+        behind = undefined;
+        return;
+      }
+      write(text);
+    }
   };
   const push = (event: EventEnvelope): void => {
     if (socket.readyState !== socket.OPEN) return;
-    const { bufferedAmount } = socket;
-    if (bufferedAmount > SKIP_ABOVE_BYTES) behindSince ??= performance.now();
-    const tooLate = behindSince !== undefined && performance.now() - behindSince > closeAfterMs;
-    if (bufferedAmount > CLOSE_ABOVE_BYTES || tooLate) {
-      socket.close(CLOSE_SLOW, 'too slow');
-      socket.terminate();
-      return;
-    }
-    if (bufferedAmount > SKIP_ABOVE_BYTES && SKIPPABLE.includes(event.name)) skipped.set(keyOf(event), event);
-    else send(event);
+    if (backlog.size === 0 && socket.bufferedAmount <= WAIT_ABOVE_BYTES) return write(JSON.stringify(event));
+    backlog.add(event);
+    behind ??= setTimeout(() => end(closeCodes.slow, 'too slow'), closeAfterMs).unref();
+    if (socket.bufferedAmount + backlog.bytes > CLOSE_ABOVE_BYTES) end(closeCodes.slow, 'too slow');
+  };
+  const end = (code: number, reason: string): void => {
+    stop();
+    socket.close(code, reason);
+    // A client that does not read does not read this either.
+    setTimeout(() => socket.terminate(), LAST_WORDS_MS).unref();
+  };
+  const off = manager.onEvent(push);
+  const stop = (): void => {
+    off();
+    clearTimeout(behind);
+    backlog.clear();
   };
 
-  const off = manager.onEvent(push);
-  socket.on('close', off);
-  socket.on('error', () => socket.terminate());
+  socket.on('close', stop);
   socket.on('message', (_data, isBinary) => {
-    // Clients have nothing to say here but that they are alive.
-    if (isBinary) socket.close(1003, 'text only');
+    // Clients have nothing to say here but that they are there.
+    if (isBinary) end(closeCodes.textOnly, 'text only');
+    else if (!alive()) end(closeCodes.noSession, 'the session has ended');
   });
 
-  send({ hello: { epoch: manager.epoch, seq: manager.seq } });
+  write(JSON.stringify({ hello: { epoch: manager.epoch, seq: manager.seq } }));
   const missed = epoch === manager.epoch ? manager.replay(after) : null;
-  if (missed === null) send({ gap: true });
-  else for (const event of missed) send(event);
-}
-
-function keyOf(event: EventEnvelope): string {
-  if (event.name === 'run.sample') return `sample ${event.data.runId}`;
-  return event.name === 'run.changed' ? `run ${event.data.id}` : String(event.seq);
+  if (missed === null) write(JSON.stringify({ gap: true }));
+  else for (const event of missed) push(event);
 }

@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The contract over HTTP and WebSocket, for boxes without a display. */
-import { existsSync } from 'node:fs';
 import * as http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import * as https from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
-import fastifyStatic from '@fastify/static';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { WebSocketServer } from 'ws';
-import { CallError } from '../../../src-shared/call-error.ts';
-import type { CallErrorData } from '../../../src-shared/contract.ts';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { Manager } from '../../manager/manager.ts';
-import { MAX_CLIENT_FRAME, serveEvents } from './events-socket.ts';
-import { cookieOf, refusal, type Place } from './guards.ts';
-import { BAD_LINK_PAGE, ENTER_PAGE, HEADERS, NO_SESSION_PAGE, NOT_BUILT_PAGE } from './pages.ts';
+import { bracketed, isLoopback, linkName, listenAddress, servedNames } from './binding.ts';
+import { answerCall } from './calls.ts';
+import { cookieOf, factsOf, refusal, type Place } from './guards.ts';
+import { HEADERS } from './headers.ts';
 import { addPasswordLogin } from './password-login.ts';
-import { RateLimit } from './rate-limit.ts';
+import { addScreens, noSession } from './screens.ts';
 import { Sessions } from './sessions.ts';
+import { addStartLink } from './start-link.ts';
+import { EventsUpgrade } from './upgrade.ts';
 
 export interface ServeOptions {
   readonly host: string;
@@ -30,8 +26,18 @@ export interface ServeOptions {
   readonly manager: Promise<Manager>;
   /** Beyond loopback: without it the server is not started. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly passwordHash: string };
-  /** Further names by which browsers may ask for it. */
+  /** Further names by which browsers may ask for it; start links carry the first. */
   readonly names?: readonly string[];
+  /** For tests: shorter times, and a clock for links and sessions. */
+  readonly limits?: Partial<Limits>;
+  readonly now?: () => number;
+}
+
+interface Limits {
+  /** A request that is not whole by then is not coming. */
+  readonly requestMs: number;
+  /** How long a client of the events may be behind. */
+  readonly slowClientMs?: number;
 }
 
 export interface ServedApp {
@@ -44,25 +50,16 @@ export interface ServedApp {
 
 const MAX_BODY = 1024 ** 2;
 const MAX_HEADER = 16 * 1024;
-/** A request that is not whole by then is not coming. */
-const REQUEST_TIMEOUT_MS = 15_000;
-const LOOPBACK_NAMES = ['127.0.0.1', 'localhost', '::1'] as const;
-const API_TOKEN_HEADER = 'x-godwit-token';
-const TOKEN_PROTOCOL = 'token.';
-const STATUS: Readonly<Record<CallErrorData['code'], number>> = {
-  invalid: 400,
-  'not-found': 404,
-  refused: 409,
-  failed: 502,
-  unavailable: 503,
-};
+const MAX_CONNECTIONS = 256;
+const REQUEST_MS = 15_000;
+const KEEP_ALIVE_MS = 10_000;
+const TOKEN_HEADER = 'x-godwit-token';
 
-export function isLoopback(host: string): boolean {
-  return (LOOPBACK_NAMES as readonly string[]).includes(host) || host.startsWith('127.');
-}
-
-/** Listens. Rejects with the errno of listen(2). */
+/** Listens. Rejects with the errno of listen(2); refuses to listen beyond loopback without TLS. */
 export async function serve(options: ServeOptions): Promise<ServedApp> {
+  if (options.tls === undefined && !isLoopback(options.host)) {
+    throw new Error(`${options.host} is not loopback: it needs TLS and a password`);
+  }
   const server = new Server(options);
   await server.listen();
   return server;
@@ -71,35 +68,32 @@ export async function serve(options: ServeOptions): Promise<ServedApp> {
 class Server implements ServedApp {
   readonly #options: ServeOptions;
   readonly #app: FastifyInstance;
-  readonly #sessions = new Sessions();
-  readonly #startAttempts = new RateLimit({ attempts: 10, perMs: 60_000 });
-  readonly #sockets = new WebSocketServer({
-    noServer: true,
-    maxPayload: MAX_CLIENT_FRAME,
-    perMessageDeflate: false,
-    handleProtocols: (protocols) => (protocols.has('godwit') ? 'godwit' : false),
-  });
+  readonly #sessions: Sessions;
+  readonly #events: EventsUpgrade;
+  readonly #names: readonly string[];
   #port = 0;
 
   constructor(options: ServeOptions) {
     this.#options = options;
-    const { tls } = options;
-    const limits = {
-      maxHeaderSize: MAX_HEADER,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-    };
+    this.#sessions = new Sessions(options.now);
+    this.#names = servedNames(options.host, options.names ?? []);
+    const slow = options.limits?.slowClientMs;
+    this.#events = new EventsUpgrade({
+      manager: options.manager,
+      place: () => this.#place,
+      holdsToken: ({ headers }, token) => this.#sessions.holdsToken(this.#secretOf(headers), token),
+      ...(slow !== undefined && { closeSlowAfterMs: slow }),
+    });
     this.#app = fastify({
       bodyLimit: MAX_BODY,
       forceCloseConnections: true,
       exposeHeadRoutes: false,
-      serverFactory: (handler) =>
-        tls === undefined
-          ? http.createServer(limits, handler)
-          : https.createServer({ ...limits, cert: tls.cert, key: tls.key }, handler),
+      // What the router cannot read never reaches a hook.
+      frameworkErrors: (_error, _request, reply) => unreadable(reply as unknown as FastifyReply),
+      serverFactory: (handler) => createServer(options, handler),
     });
     this.#routes();
-    this.#app.server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#app.server.on('upgrade', (request, socket, head) => this.#events.handle(request, socket, head));
   }
 
   get port(): number {
@@ -107,8 +101,8 @@ class Server implements ServedApp {
   }
 
   get origin(): string {
-    const host = this.#options.host.includes(':') ? `[${this.#options.host}]` : this.#options.host;
-    return `${this.#place.scheme}://${host}:${this.#port}`;
+    const { host, names = [] } = this.#options;
+    return `${this.#place.scheme}://${bracketed(linkName(host, names))}:${String(this.#port)}`;
   }
 
   newStartLink(): string {
@@ -117,31 +111,28 @@ class Server implements ServedApp {
 
   async listen(): Promise<void> {
     const { host, port } = this.#options;
-    await this.#app.listen({ host, port });
+    await this.#app.listen({ host: listenAddress(host), port });
     this.#port = (this.#app.server.address() as AddressInfo).port;
   }
 
   async close(): Promise<void> {
-    for (const socket of this.#sockets.clients) socket.terminate();
-    this.#sockets.close();
+    this.#events.close();
     await this.#app.close();
   }
 
   get #place(): Place {
-    const { host, names = [], tls } = this.#options;
-    const hosts = isLoopback(host) ? [...LOOPBACK_NAMES, host, ...names] : [host, ...names];
-    return { scheme: tls === undefined ? 'http' : 'https', hosts: [...new Set(hosts)], port: this.#port };
+    return { scheme: this.#options.tls === undefined ? 'http' : 'https', hosts: this.#names, port: this.#port };
   }
 
   /** Named with the port: two Godwits on one box do not overwrite each other's. */
   get #cookieName(): string {
-    return `godwit_${this.#port}`;
+    return `godwit_${String(this.#port)}`;
   }
 
-  #cookie(secret: string): string {
+  readonly #setCookie = (reply: FastifyReply, session: string): void => {
     const secure = this.#options.tls === undefined ? '' : '; Secure';
-    return `${this.#cookieName}=${secret}; Path=/; HttpOnly; SameSite=Strict${secure}`;
-  }
+    void reply.header('set-cookie', `${this.#cookieName}=${session}; Path=/; HttpOnly; SameSite=Strict${secure}`);
+  };
 
   #secretOf(headers: IncomingMessage['headers']): string | undefined {
     return cookieOf(headers.cookie, this.#cookieName);
@@ -149,113 +140,77 @@ class Server implements ServedApp {
 
   #routes(): void {
     const app = this.#app;
+    // A form of another site can send these without asking first.
+    app.removeContentTypeParser('text/plain');
     app.addHook('onRequest', async (request, reply) => {
       void reply.headers(HEADERS);
-      const { method, headers, raw } = request;
-      const url = raw.url ?? '/';
-      const refused = refusal({ method, host: headers.host, origin: headers.origin, url, upgrade: false }, this.#place);
+      const refused = refusal(factsOf(request.raw, false), this.#place);
       if (refused !== null) await reply.code(refused.status).type('text/plain').send(`${refused.reason}\n`);
     });
-    app.setNotFoundHandler((request, reply) => this.#screens(request, reply));
     app.setErrorHandler((error: { statusCode?: number }, _request, reply) => {
       const status = error.statusCode ?? 500;
-      const message = status < 500 ? 'The request is not one of Godwit’s.' : 'Godwit could not answer.';
-      return reply.code(status).send({ error: { code: 'invalid', message } });
+      const [code, message] =
+        status < 500 ? ['invalid', 'The request is not one of Godwit’s.'] : ['failed', 'Godwit could not answer.'];
+      return reply.code(status).header('cache-control', 'no-store').send({ error: { code, message } });
     });
-    app.get<{ Params: { secret: string } }>('/start/:secret', (request, reply) => {
-      if (!this.#startAttempts.take()) return reply.code(429).type('text/html').send(BAD_LINK_PAGE);
-      const session = this.#sessions.redeem(request.params.secret);
-      if (session === null) return reply.code(403).type('text/html').send(BAD_LINK_PAGE);
-      return reply.header('set-cookie', this.#cookie(session)).type('text/html').send(ENTER_PAGE);
-    });
-    app.post('/api/session', (request, reply) => {
-      const token =
-        request.headers['x-godwit'] === '1' ? this.#sessions.newToken(this.#secretOf(request.headers)) : null;
-      if (token === null) return noSession(reply);
-      return reply.send({ token });
-    });
-    app.post<{ Params: { name: string }; Body: unknown }>('/api/call/:name', (request, reply) =>
-      this.#call(request, reply),
-    );
-    const { tls } = this.#options;
+    addStartLink(app, this.#sessions, this.#setCookie);
+    this.#api();
+    const { tls, files } = this.#options;
     if (tls !== undefined) {
-      addPasswordLogin(app, tls.passwordHash, (reply) => {
-        void reply.header('set-cookie', this.#cookie(this.#sessions.open()));
-      });
+      addPasswordLogin(app, tls.passwordHash, (reply) => this.#setCookie(reply, this.#sessions.open()));
     }
-    if (existsSync(this.#options.files)) {
-      void app.register(fastifyStatic, { root: this.#options.files, serve: false });
-    }
-    app.get('/assets/*', (request, reply) => {
-      if (!this.#sessions.holds(this.#secretOf(request.headers))) return noSession(reply);
-      const [path = '/'] = request.url.split('?');
-      // Their names hold the hash of their content.
-      return reply.header('cache-control', 'private, max-age=31536000, immutable').sendFile(path.slice(1));
+    addScreens(app, {
+      files,
+      hasLogin: tls !== undefined,
+      holdsSession: ({ headers }) => this.#sessions.holds(this.#secretOf(headers)),
     });
   }
 
-  /** Every address of the app is the same document; the page knows which screen it names. */
-  #screens(request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    if (request.method !== 'GET' || request.url.startsWith('/api/')) {
-      return reply.code(404).send({ error: { code: 'not-found', message: 'There is nothing here.' } });
-    }
-    if (!this.#sessions.holds(this.#secretOf(request.headers))) {
-      if (this.#options.tls !== undefined) return reply.redirect('/login', 303);
-      return reply.code(401).type('text/html').send(NO_SESSION_PAGE);
-    }
-    if (!existsSync(join(this.#options.files, 'index.html'))) {
-      return reply.code(503).type('text/html').send(NOT_BUILT_PAGE);
-    }
-    return reply.sendFile('index.html', { cacheControl: false });
-  }
-
-  async #call(
-    request: FastifyRequest<{ Params: { name: string }; Body: unknown }>,
-    reply: FastifyReply,
-  ): Promise<FastifyReply> {
-    const token = request.headers[API_TOKEN_HEADER];
-    const secret = this.#secretOf(request.headers);
-    if (typeof token !== 'string' || !this.#sessions.holdsToken(secret, token)) return noSession(reply);
-    try {
-      const manager = await this.#options.manager;
-      const body: unknown = request.body;
-      const input: unknown = typeof body === 'object' && body !== null && 'input' in body ? body.input : undefined;
-      return await reply.send({ output: await manager.call(request.params.name, input) });
-    } catch (error) {
-      const known = error instanceof CallError ? error : new CallError('failed', 'Godwit could not answer.');
-      return await reply.code(STATUS[known.code]).send({ error: known.toData() });
-    }
-  }
-
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy());
-    const { method = '', headers, url = '/' } = request;
-    const refused = refusal({ method, host: headers.host, origin: headers.origin, url, upgrade: true }, this.#place);
-    if (refused !== null) return refuse(socket, refused.status);
-    const address = new URL(url, 'http://godwit');
-    if (address.pathname !== '/api/events') return refuse(socket, 404);
-    const offered = (headers['sec-websocket-protocol'] ?? '').split(/\s*,\s*/u);
-    const token = offered.find((name) => name.startsWith(TOKEN_PROTOCOL))?.slice(TOKEN_PROTOCOL.length);
-    if (!offered.includes('godwit') || !this.#sessions.holdsToken(this.#secretOf(headers), token)) {
-      return refuse(socket, 401);
-    }
-    this.#sockets.handleUpgrade(request, socket, head, (client) => {
-      const after = Number(address.searchParams.get('after') ?? Number.NaN);
-      const epoch = address.searchParams.get('epoch') ?? '';
-      this.#options.manager.then(
-        (manager) => serveEvents(client, manager, { after, epoch }),
-        () => client.close(1011, 'the manager did not start'),
-      );
+  #api(): void {
+    this.#app.post('/api/session', (request, reply) => {
+      const isPage = request.headers['x-godwit'] === '1';
+      const token = isPage ? this.#sessions.newToken(this.#secretOf(request.headers)) : null;
+      return token === null ? noSession(reply) : reply.send({ token });
     });
+    this.#app.post<{ Params: { name: string }; Body: unknown }>(
+      '/api/call/:name',
+      {
+        // Before the body is read: who has no session does not get to send a megabyte.
+        onRequest: async (request, reply) => {
+          const token = request.headers[TOKEN_HEADER];
+          const secret = this.#secretOf(request.headers);
+          const holds = typeof token === 'string' && this.#sessions.holdsToken(secret, token);
+          if (!holds) await noSession(reply);
+        },
+      },
+      async (request, reply) => {
+        const { status, body } = await answerCall(this.#options.manager, request.params.name, request.body);
+        return await reply.code(status).send(body);
+      },
+    );
   }
 }
 
-function noSession(reply: FastifyReply): FastifyReply {
-  return reply
-    .code(401)
-    .send({ error: { code: 'refused', message: 'This page has no session: open a new start link.' } });
+function unreadable(reply: FastifyReply): void {
+  void reply.headers(HEADERS).code(400).type('text/plain').send('This address is not of Godwit.\n');
 }
 
-function refuse(socket: Duplex, status: number): void {
-  socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+function createServer({ tls, limits }: ServeOptions, handler: http.RequestListener): http.Server | https.Server {
+  const requestMs = limits?.requestMs ?? REQUEST_MS;
+  const options = {
+    maxHeaderSize: MAX_HEADER,
+    headersTimeout: requestMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: requestMs / 3,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // A peer beyond the box that went away without a word.
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+  };
+  const server =
+    tls === undefined
+      ? http.createServer(options, handler)
+      : https.createServer({ ...options, cert: tls.cert, key: tls.key }, handler);
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
 }

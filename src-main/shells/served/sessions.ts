@@ -21,7 +21,7 @@ const newSecret = (): string => randomBytes(SECRET_BYTES).toString('base64url');
 
 export class Sessions {
   readonly #now: () => number;
-  readonly #links: { readonly hash: Buffer; readonly expires: number }[] = [];
+  #links: { readonly hash: Buffer; readonly expires: number }[] = [];
   readonly #sessions = new Map<string, Session>();
 
   /** `now`: monotonic milliseconds. */
@@ -32,7 +32,9 @@ export class Sessions {
   /** The secret of a new start link: good once, and for a minute. */
   newStartLink(): string {
     const secret = newSecret();
-    this.#links.push({ hash: hash(secret), expires: this.#now() + START_LINK_SECONDS * 1000 });
+    const now = this.#now();
+    this.#links = this.#links.filter(({ expires }) => expires >= now);
+    this.#links.push({ hash: hash(secret), expires: now + START_LINK_SECONDS * 1000 });
     return secret;
   }
 
