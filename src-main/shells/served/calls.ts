@@ -20,15 +20,14 @@ export interface Answer {
 /** Performs it. `body` is whatever came; never rejects. Listening begins before the manager is there: a call waits. */
 export async function answerCall(manager: Promise<Manager>, name: string, body: unknown): Promise<Answer> {
   try {
-    return { status: 200, body: { output: await (await manager).call(name, inputOf(body)) } };
+    if (!isCallBody(body)) throw new CallError('invalid', 'A call is an object with the member "input".');
+    return { status: 200, body: { output: await (await manager).call(name, body.input) } };
   } catch (error) {
     const known = error instanceof CallError ? error : new CallError('unavailable', 'Godwit could not start or answer.');
     return { status: STATUS[known.code], body: { error: known.toData() } };
   }
 }
 
-function inputOf(body: unknown): unknown {
-  return typeof body === 'object' && body !== null && Object.hasOwn(body, 'input')
-    ? (body as { input: unknown }).input
-    : undefined;
+function isCallBody(body: unknown): body is { readonly input: unknown } {
+  return typeof body === 'object' && body !== null && Object.hasOwn(body, 'input');
 }

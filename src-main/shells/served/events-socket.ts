@@ -84,6 +84,13 @@ export function serveEvents(socket: WebSocket, manager: Manager, options: Events
 
   write(JSON.stringify({ hello: { epoch: manager.epoch, seq: manager.seq } }));
   const missed = epoch === manager.epoch ? manager.replay(after) : null;
-  if (missed === null) write(JSON.stringify({ gap: true }));
+  if (missed === null || !isSendable(missed)) write(JSON.stringify({ gap: true }));
   else for (const event of missed) push(event);
+}
+
+/** Else a client that is closed as too slow would come again only to be closed again. */
+function isSendable(missed: readonly EventEnvelope[]): boolean {
+  const all = new Backlog();
+  for (const event of missed) all.add(event);
+  return all.bytes <= CLOSE_ABOVE_BYTES / 2;
 }

@@ -9,6 +9,8 @@ export interface RequestFacts {
   readonly url: string;
   readonly upgrade: boolean;
   readonly host: string | undefined;
+  /** How many Host headers came; Node's `headers` holds the first alone. */
+  readonly hostCount: number;
   readonly origin: string | undefined;
   /** `Sec-Fetch-Site`, `-Mode`, `-Dest`: what browsers say of a request and no page can forge. */
   readonly site: string | undefined;
@@ -51,7 +53,8 @@ const RULES: readonly Rule[] = [
   {
     status: 421,
     reason: 'Godwit is not served under this name.',
-    breaks: ({ host }, place) => host === undefined || !allowedHosts(place).includes(host.toLowerCase()),
+    breaks: ({ host, hostCount }, place) =>
+      host === undefined || hostCount > 1 || !allowedHosts(place).includes(host.toLowerCase()),
   },
   {
     // Writes and upgrades name their origin; what names another one is refused whatever it asks for.
@@ -83,6 +86,7 @@ export function factsOf(request: IncomingMessage, upgrade: boolean): RequestFact
     url,
     upgrade,
     host: headers.host,
+    hostCount: request.headersDistinct.host?.length ?? 0,
     origin: headers.origin,
     site: text('sec-fetch-site'),
     mode: text('sec-fetch-mode'),

