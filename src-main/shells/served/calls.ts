@@ -23,7 +23,8 @@ export async function answerCall(manager: Promise<Manager>, name: string, body: 
     if (!isCallBody(body)) throw new CallError('invalid', 'A call is an object with the member "input".');
     return { status: 200, body: { output: await (await manager).call(name, body.input) } };
   } catch (error) {
-    const known = error instanceof CallError ? error : new CallError('unavailable', 'Godwit could not start or answer.');
+    const known =
+      error instanceof CallError ? error : new CallError('unavailable', 'Godwit could not start or answer.');
     return { status: STATUS[known.code], body: { error: known.toData() } };
   }
 }

@@ -39,6 +39,20 @@ describe('a command line that cannot be meant', () => {
     [['demo', '--uri', 'exec:rm'], '--uri "exec:rm" is not understood: write it as tcp:HOST:PORT or unix:PATH'],
     [['demo', '--memory', '\u001b[2J'], '--memory "\\u001b[2J" is not a size: write it as 256M or 4G'],
     [['vm', '--machine', 'pc', '--qmp', 'unix:/x'], '--machine "pc" is not known: use none or microvm'],
+    [
+      ['serve', '--host', '0.0.0.0'],
+      '--host "0.0.0.0" can be reached from other boxes, so it needs TLS and a password: godwit serve --host 0.0.0.0 --tls-cert FILE --tls-key FILE --password-file FILE',
+    ],
+    [['serve', '--tls-cert', 'x'], '--tls-cert, --tls-key and --password-file go together: give all three'],
+    [
+      ['serve', '--tls-cert', 'x', '--tls-key', 'x', '--password-file', '/nonexistent/password'],
+      '--password-file "/nonexistent/password" cannot be read (ENOENT)',
+    ],
+    [['serve', '--port', '99999'], '--port "99999" is not a whole number from 0 to 65535'],
+    [
+      ['serve', '--host', '127.255.255.254x'],
+      '--host "127.255.255.254x" can be reached from other boxes, so it needs TLS and a password: godwit serve --host 127.255.255.254x --tls-cert FILE --tls-key FILE --password-file FILE',
+    ],
     [['vm', '--paused'], '--qmp unix:PATH is missing: a machine is driven through that socket'],
   ])('%j gives one line on stderr and exit code 2', async (argv, line) => {
     expect(await run(...argv)).toEqual({ code: 2, stdout: '', stderr: `godwit: ${line}\n` });

@@ -20,11 +20,17 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'gw-tls-'));
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   const made = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-subj', '/CN=box.example'];
-  execFileSync('openssl', ['req', '-x509', '-nodes', '-days', '2', ...made, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  execFileSync('openssl', ['req', '-x509', '-nodes', '-days', '2', ...made, '-keyout', key, '-out', cert], {
+    stdio: 'ignore',
+  });
   test = await startApp({
     host: '0.0.0.0',
     names: ['box.example'],
-    tls: { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8'), passwordHash: await hashPassword(PASSWORD) },
+    tls: {
+      cert: readFileSync(cert, 'utf8'),
+      key: readFileSync(key, 'utf8'),
+      passwordHash: await hashPassword(PASSWORD),
+    },
   });
 });
 afterAll(async () => {
@@ -38,7 +44,12 @@ interface Answer {
   readonly body: string;
 }
 
-function fetched(method: string, path: string, headers: Readonly<Record<string, string>> = {}, body = ''): Promise<Answer> {
+function fetched(
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  body = '',
+): Promise<Answer> {
   const { port } = test.app;
   const given = { host: `box.example:${String(port)}`, ...headers };
   return new Promise((resolve, reject) => {
@@ -107,15 +118,23 @@ describe('beyond loopback', () => {
 
 describe('loopback', () => {
   it.each(['127.0.0.1', '127.8.9.10', '::1', 'localhost'])('is %s', (host) => expect(isLoopback(host)).toBe(true));
-  it.each(['127.example.com', '127.0.0.1.example.com', '0.0.0.0', '::', '10.0.0.1', '', '1270.0.0.1', 'LOCALHOST.example'])(
-    'is not %j',
-    (host) => expect(isLoopback(host)).toBe(false),
-  );
+  it.each([
+    '127.example.com',
+    '127.0.0.1.example.com',
+    '0.0.0.0',
+    '::',
+    '10.0.0.1',
+    '',
+    '1270.0.0.1',
+    'LOCALHOST.example',
+  ])('is not %j', (host) => expect(isLoopback(host)).toBe(false));
 });
 
 describe('names', () => {
   it('hold the addresses of the box where it listens on all of them', () => {
-    expect(servedNames('0.0.0.0', ['Box.Example'])).toEqual(expect.arrayContaining(['127.0.0.1', 'localhost', 'box.example']));
+    expect(servedNames('0.0.0.0', ['Box.Example'])).toEqual(
+      expect.arrayContaining(['127.0.0.1', 'localhost', 'box.example']),
+    );
   });
   it('hold nothing but loopback where it listens there', () => {
     expect(servedNames('127.0.0.1', [])).toEqual(['127.0.0.1', 'localhost', '::1']);

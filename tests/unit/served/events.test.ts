@@ -3,7 +3,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect } from 'node:net';
 import { open, request } from '../../support/served/raw-http.ts';
-import { bound, EventsClient, openSession, startApp, type Session, type TestApp } from '../../support/served/served-app.ts';
+import {
+  bound,
+  EventsClient,
+  openSession,
+  startApp,
+  type Session,
+  type TestApp,
+} from '../../support/served/served-app.ts';
 import { serve } from '../../../src-main/shells/served/server.ts';
 
 let test: TestApp;
@@ -26,7 +33,8 @@ function follow(query?: string): EventsClient {
 }
 
 const say = (text: string): void => test.manager.emit('notice', { level: 'info', text });
-const reconnect = (after: number, epoch = test.manager.epoch): EventsClient => follow(`?after=${String(after)}&epoch=${epoch}`);
+const reconnect = (after: number, epoch = test.manager.epoch): EventsClient =>
+  follow(`?after=${String(after)}&epoch=${epoch}`);
 
 describe('a client of the events', () => {
   it('is greeted, told that it has a gap when it comes for the first time, and then gets every event in order', async () => {

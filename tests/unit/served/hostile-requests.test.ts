@@ -19,7 +19,11 @@ afterAll(() => test.close());
 type Headers = Readonly<Record<string, string | undefined>>;
 
 /** A request that would be answered well but for what the row changes. */
-const own = (changed: Headers = {}): Headers => ({ host: `127.0.0.1:${String(port)}`, cookie: session.cookie, ...changed });
+const own = (changed: Headers = {}): Headers => ({
+  host: `127.0.0.1:${String(port)}`,
+  cookie: session.cookie,
+  ...changed,
+});
 const call = (changed: Headers = {}, body: string | Buffer = '{"input":{}}', name = 'machines.list'): Buffer =>
   request(
     `POST /api/call/${name}`,
@@ -52,7 +56,11 @@ interface Row {
 const rows: readonly Row[] = [
   // Names and origins.
   { what: 'a foreign Host', bytes: () => page({ host: 'example.org' }), status: 421 },
-  { what: 'a name that was rebound to this address', bytes: () => page({ host: `rebound.example:${port}` }), status: 421 },
+  {
+    what: 'a name that was rebound to this address',
+    bytes: () => page({ host: `rebound.example:${port}` }),
+    status: 421,
+  },
   { what: 'our name with another port', bytes: () => page({ host: '127.0.0.1:1' }), status: 421 },
   { what: 'our name with a final dot', bytes: () => page({ host: `localhost.:${port}` }), status: 421 },
   { what: 'another address of loopback', bytes: () => page({ host: `127.0.0.2:${port}` }), status: 421 },
@@ -62,14 +70,19 @@ const rows: readonly Row[] = [
   { what: 'a call rebound from another name', bytes: () => call({ host: `rebound.example:${port}` }), status: 421 },
   { what: 'a call from another origin', bytes: () => call({ origin: 'http://example.org' }), status: 403 },
   { what: 'a call from another port of this box', bytes: () => call({ origin: 'http://127.0.0.1:1' }), status: 403 },
-  { what: 'a call from our origin in another scheme', bytes: () => call({ origin: `https://127.0.0.1:${port}` }), status: 403 },
+  {
+    what: 'a call from our origin in another scheme',
+    bytes: () => call({ origin: `https://127.0.0.1:${port}` }),
+    status: 403,
+  },
   { what: 'a call from our origin with a suffix', bytes: () => call({ origin: `${origin}.example.org` }), status: 403 },
   { what: 'a call from a null origin', bytes: () => call({ origin: 'null' }), status: 403 },
   { what: 'a call without origin', bytes: () => call({ origin: undefined }), status: 403 },
   { what: 'a page read from another origin', bytes: () => page({ origin: 'http://example.org' }), status: 403 },
   {
     what: 'an image of another site that asks for a start link',
-    bytes: () => page({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }, 'GET /start/x'),
+    bytes: () =>
+      page({ 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors', 'sec-fetch-dest': 'image' }, 'GET /start/x'),
     status: 403,
   },
   {
@@ -97,7 +110,11 @@ const rows: readonly Row[] = [
   },
   { what: 'events without token', bytes: () => upgrade({ 'sec-websocket-protocol': 'godwit' }), status: 401 },
   { what: 'events without subprotocol', bytes: () => upgrade({ 'sec-websocket-protocol': undefined }), status: 401 },
-  { what: 'events with a bad token', bytes: () => upgrade({ 'sec-websocket-protocol': 'godwit, token.AAAA' }), status: 401 },
+  {
+    what: 'events with a bad token',
+    bytes: () => upgrade({ 'sec-websocket-protocol': 'godwit, token.AAAA' }),
+    status: 401,
+  },
   { what: 'events without cookie', bytes: () => upgrade({ cookie: undefined }), status: 401 },
   { what: 'events from another origin', bytes: () => upgrade({ origin: 'http://example.org' }), status: 403 },
   { what: 'events from a null origin', bytes: () => upgrade({ origin: 'null' }), status: 403 },
@@ -124,16 +141,33 @@ const rows: readonly Row[] = [
   { what: 'a folder', bytes: () => page({}, 'GET /assets/'), status: 404 },
   { what: 'a script that is not there', bytes: () => page({}, 'GET /assets/none.js'), status: 404 },
   { what: 'an address that is too long', bytes: () => page({}, `GET /${'a'.repeat(3000)}`), status: 414 },
-  { what: 'a start link that is too long', bytes: () => page({ cookie: undefined }, `GET /start/${'a'.repeat(2000)}`), status: 400 },
+  {
+    what: 'a start link that is too long',
+    bytes: () => page({ cookie: undefined }, `GET /start/${'a'.repeat(2000)}`),
+    status: 400,
+  },
   // Methods.
-  { what: 'a preflight', bytes: () => request('OPTIONS /api/call/machines.list', own({ origin: 'http://example.org', 'access-control-request-method': 'POST' })), status: 405 },
+  {
+    what: 'a preflight',
+    bytes: () =>
+      request(
+        'OPTIONS /api/call/machines.list',
+        own({ origin: 'http://example.org', 'access-control-request-method': 'POST' }),
+      ),
+    status: 405,
+  },
   ...['TRACE', 'PUT', 'DELETE', 'PATCH', 'HEAD'].map((method) => ({
     what: `the method ${method}`,
     bytes: () => page({}, `${method} /`),
     status: 405,
   })),
   { what: 'a tunnel', bytes: () => page({}, 'CONNECT example.org:80'), status: [0, 400, 405] },
-  { what: 'a call as GET with a method override', bytes: () => page({ 'x-http-method-override': 'POST', 'x-godwit-token': session.token }, 'GET /api/call/machines.list'), status: 404 },
+  {
+    what: 'a call as GET with a method override',
+    bytes: () =>
+      page({ 'x-http-method-override': 'POST', 'x-godwit-token': session.token }, 'GET /api/call/machines.list'),
+    status: 404,
+  },
   // Bodies.
   { what: 'a body that is too large', bytes: () => call({}, `{"input":"${'a'.repeat(1024 ** 2)}"}`), status: 413 },
   { what: 'a length that is too large', bytes: () => call({ 'content-length': '99999999999' }), status: 413 },
@@ -142,19 +176,40 @@ const rows: readonly Row[] = [
   { what: 'an empty body', bytes: () => call({ 'content-length': '0' }, ''), status: 400 },
   { what: 'a prototype in the body', bytes: () => call({}, '{"__proto__":{"input":{}}}'), status: 400 },
   { what: 'a prototype in the input', bytes: () => call({}, '{"input":{"__proto__":{"polluted":true}}}'), status: 400 },
-  { what: 'a constructor in the input', bytes: () => call({}, '{"input":{"constructor":{"prototype":{"polluted":true}}}}'), status: 400 },
+  {
+    what: 'a constructor in the input',
+    bytes: () => call({}, '{"input":{"constructor":{"prototype":{"polluted":true}}}}'),
+    status: 400,
+  },
   { what: 'a body that is an array', bytes: () => call({}, '[{}]'), status: 400 },
-  { what: 'deeply nested JSON', reaches: true, bytes: () => call({}, `{"input":${'['.repeat(100_000)}${']'.repeat(100_000)}}`), status: 400 },
-  { what: 'a form', bytes: () => call({ 'content-type': 'application/x-www-form-urlencoded' }, 'input=1'), status: 415 },
+  {
+    what: 'deeply nested JSON',
+    reaches: true,
+    bytes: () => call({}, `{"input":${'['.repeat(100_000)}${']'.repeat(100_000)}}`),
+    status: 400,
+  },
+  {
+    what: 'a form',
+    bytes: () => call({ 'content-type': 'application/x-www-form-urlencoded' }, 'input=1'),
+    status: 415,
+  },
   { what: 'plain text', bytes: () => call({ 'content-type': 'text/plain' }), status: 415 },
-  { what: 'a length and chunks at once', bytes: () => call({ 'transfer-encoding': 'chunked' }, '0\r\n\r\n'), status: 400 },
+  {
+    what: 'a length and chunks at once',
+    bytes: () => call({ 'transfer-encoding': 'chunked' }, '0\r\n\r\n'),
+    status: 400,
+  },
   // Calls.
   ...['__proto__', 'constructor', 'toString', 'machines.none', 'hasOwnProperty', '%2e'].map((name) => ({
     what: `the call ${name}`,
     bytes: () => call({}, '{"input":{}}', name),
     status: 400,
   })),
-  { what: 'a call of a missing machine', bytes: () => call({}, '{"input":{"id":"0b0e7b0a-0000-4000-8000-000000000000"}}', 'machines.start'), status: [400, 404] },
+  {
+    what: 'a call of a missing machine',
+    bytes: () => call({}, '{"input":{"id":"0b0e7b0a-0000-4000-8000-000000000000"}}', 'machines.start'),
+    status: [400, 404],
+  },
   // Not HTTP.
   { what: 'a header that is too large', bytes: () => page({ 'x-large': 'a'.repeat(20_000) }), status: 431 },
   { what: 'garbage', bytes: () => '\x16\x03\x01\x00\xa5\x01\r\n\r\n', status: 400 },
@@ -251,9 +306,16 @@ describe('what a good request gets', () => {
 
   it('comes from another site by a link, since a mail or a chat may hold the start link', async () => {
     const path = new URL(test.app.newStartLink()).pathname;
-    const headers = { cookie: undefined, 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+    const headers = {
+      cookie: undefined,
+      'sec-fetch-site': 'cross-site',
+      'sec-fetch-mode': 'navigate',
+      'sec-fetch-dest': 'document',
+    };
     const { status, headers: answer } = await exchange(port, page(headers, `GET ${path}`));
     expect(status).toBe(200);
-    expect(answer['set-cookie']).toMatch(new RegExp(`^godwit_${String(port)}=[\\w-]{43}; Path=/; HttpOnly; SameSite=Strict$`, 'u'));
+    expect(answer['set-cookie']).toMatch(
+      new RegExp(`^godwit_${String(port)}=[\\w-]{43}; Path=/; HttpOnly; SameSite=Strict$`, 'u'),
+    );
   });
 });
