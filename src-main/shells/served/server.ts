@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The contract over HTTP and WebSocket, for boxes without a display. */
-import { existsSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import * as https from 'node:https';
@@ -15,7 +16,7 @@ import type { CallErrorData } from '../../../src-shared/contract.ts';
 import type { Manager } from '../../manager/manager.ts';
 import { MAX_CLIENT_FRAME, serveEvents } from './events-socket.ts';
 import { cookieOf, refusal, type Place } from './guards.ts';
-import { BAD_LINK_PAGE, ENTER_PAGE, HEADERS, NO_SESSION_PAGE, NOT_BUILT_PAGE } from './pages.ts';
+import { BAD_LINK_PAGE, contentSecurityPolicy, ENTER_PAGE, HEADERS, NO_SESSION_PAGE, NOT_BUILT_PAGE } from './pages.ts';
 import { addPasswordLogin } from './password-login.ts';
 import { RateLimit } from './rate-limit.ts';
 import { Sessions } from './sessions.ts';
@@ -186,6 +187,7 @@ class Server implements ServedApp {
     if (existsSync(this.#options.files)) {
       void app.register(fastifyStatic, { root: this.#options.files, serve: false });
     }
+    app.get('/godwit-mark.svg', (_request, reply) => reply.sendFile('godwit-mark.svg'));
     app.get('/assets/*', (request, reply) => {
       if (!this.#sessions.holds(this.#secretOf(request.headers))) return noSession(reply);
       const [path = '/'] = request.url.split('?');
@@ -206,7 +208,10 @@ class Server implements ServedApp {
     if (!existsSync(join(this.#options.files, 'index.html'))) {
       return reply.code(503).type('text/html').send(NOT_BUILT_PAGE);
     }
-    return reply.sendFile('index.html', { cacheControl: false });
+    // The terminal makes style elements: they need the nonce of this page load.
+    const nonce = randomBytes(16).toString('base64');
+    const document = readFileSync(join(this.#options.files, 'index.html'), 'utf8').replace('__CSP_NONCE__', nonce);
+    return reply.header('content-security-policy', contentSecurityPolicy(nonce)).type('text/html').send(document);
   }
 
   async #call(
