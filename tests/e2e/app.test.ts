@@ -26,12 +26,12 @@ beforeEach(async () => {
   });
 });
 afterEach(async () => {
-  await page.close();
+  await page.context().close();
   await app.dispose();
 });
 
 const row = (name: string) => page.getByRole('row').filter({ hasText: name });
-const heading = (text: string | RegExp) => page.getByRole('heading', { name: text });
+const heading = (text: string | RegExp) => page.getByRole('heading', { name: text, level: 1 });
 
 /** Starts a move of the demo machine that cannot end by itself, and waits until its memory is copied. */
 async function startSlowMove(): Promise<void> {
@@ -107,6 +107,17 @@ describe('the app', () => {
     await row('demo').getByText('Running').waitFor();
   });
 
+  it('holds a move before the switchover until the user lets it go on', async () => {
+    await row('demo').getByText('Running').waitFor();
+    await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
+    await page.getByLabel('Stop the guest and wait for my word').check();
+    await page.getByRole('button', { name: 'Pre-flight' }).click();
+    await page.getByRole('button', { name: 'Start the move' }).click();
+    await heading('Held before the switchover: demo is stopped and waits for your word.').waitFor();
+    await page.getByRole('region', { name: 'Controls' }).getByRole('button', { name: 'Continue' }).click();
+    await heading('demo has moved.').waitFor();
+  });
+
   it('shows a move to a second browser, and goes on after a reload in the middle', async () => {
     await startSlowMove();
     // A second browser needs a link of its own: the first one is used.
@@ -117,7 +128,7 @@ describe('the app', () => {
     await stranger.close();
     const second = await page.context().newPage();
     await second.goto(page.url());
-    await second.getByRole('heading', { name: /Pass 1/ }).waitFor();
+    await second.getByRole('heading', { name: /Pass 1/, level: 1 }).waitFor();
     await page.reload();
     await heading(/Pass 1/).waitFor();
     await second.getByRole('region', { name: 'Controls' }).getByRole('button', { name: 'Cancel' }).click();
@@ -134,8 +145,10 @@ describe('the app', () => {
       }
       throw new Error(`${key} never led there`);
     };
-    const focused = (text: string) => async (): Promise<boolean> =>
-      await page.evaluate((wanted) => document.activeElement?.textContent.trim() === wanted, text);
+    const focused = (text: string) => async (): Promise<boolean> => {
+      const [now] = await page.locator(':focus').allTextContents();
+      return now?.trim() === text;
+    };
     await press('Tab', focused('Migrate…'));
     await page.keyboard.press('Enter');
     await press('Tab', focused('Pre-flight'));
@@ -200,12 +213,12 @@ describe('the app', () => {
     await page.getByRole('link', { name: 'Settings' }).click();
     await page.getByRole('region', { name: 'System check' }).getByText('Node.js').waitFor();
     await page.getByRole('button', { name: 'Dark', exact: true }).click();
-    await page.waitForFunction(() => document.documentElement.dataset['theme'] === 'dark');
+    await page.locator('html[data-theme=dark]').waitFor({ state: 'attached' });
     await app.end();
     await app.open();
     const again = await app.page(browser);
-    await again.waitForFunction(() => document.documentElement.dataset['theme'] === 'dark');
-    await again.close();
+    await again.locator('html[data-theme=dark]').waitFor({ state: 'attached' });
+    await again.context().close();
   });
 });
 
@@ -234,6 +247,6 @@ describe('an app that was killed in the middle of a move of a detached machine',
     await again.getByRole('button', { name: 'Stop…' }).click();
     await again.getByRole('button', { name: 'Stop it' }).click();
     await again.getByRole('row').filter({ hasText: 'db1' }).getByText('Stopped').waitFor();
-    await again.close();
+    await again.context().close();
   });
 });

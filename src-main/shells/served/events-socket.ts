@@ -12,6 +12,7 @@ const CLOSE_ABOVE_BYTES = 8 * 1024 ** 2;
 const CLOSE_AFTER_MS = 30_000;
 const CLOSE_SLOW = 4408;
 export const MAX_CLIENT_FRAME = 1024;
+const NOTICES_KEPT = 5;
 
 /** Events of which the latest makes those before it needless. */
 const SKIPPABLE: readonly string[] = ['run.sample', 'run.changed'];
@@ -63,7 +64,12 @@ export function serveEvents(socket: WebSocket, manager: Manager, options: Events
   send({ hello: { epoch: manager.epoch, seq: manager.seq } });
   const missed = epoch === manager.epoch ? manager.replay(after) : null;
   if (missed === null) send({ gap: true });
-  else for (const event of missed) send(event);
+  for (const event of missed ?? lastNotices(manager)) send(event);
+}
+
+/** What was told before anybody was there to hear it: that the app had ended in the middle of a run, say. */
+function lastNotices(manager: Manager): readonly EventEnvelope[] {
+  return (manager.replay(0) ?? []).filter(({ name }) => name === 'notice').slice(-NOTICES_KEPT);
 }
 
 function keyOf(event: EventEnvelope): string {

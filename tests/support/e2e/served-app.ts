@@ -74,7 +74,8 @@ export class ServedApp {
 
   /** Opens the start link; errors of the page are collected and are none at the end. */
   async page(browser: Browser, size = { width: 1280, height: 800 }): Promise<Page> {
-    const page = await browser.newPage({ viewport: size });
+    const context = await browser.newContext({ viewport: size });
+    const page = await context.newPage();
     await page.goto(this.link);
     await page.getByRole('heading', { name: 'Machines' }).waitFor();
     return page;
