@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import eslint from '@eslint/js';
 import { defineConfig, globalIgnores } from 'eslint/config';
+import vue from 'eslint-plugin-vue';
 import tseslint from 'typescript-eslint';
+import vueParser from 'vue-eslint-parser';
 import { arrowsRule } from './scripts/layering/eslint-rule.mjs';
 
 const noDefaultExport = {
@@ -53,6 +55,24 @@ export default defineConfig(
       // Interfaces may ask for a promise where one implementation has nothing to wait for.
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+    },
+  },
+  {
+    // vue-tsc knows their types; here their templates are checked.
+    files: ['src-renderer/**/*.vue'],
+    extends: [vue.configs['flat/recommended']],
+    languageOptions: { parser: vueParser, parserOptions: { parser: tseslint.parser } },
+    plugins: { godwit: { rules: { arrows: arrowsRule } } },
+    rules: {
+      'godwit/arrows': 'error',
+      // Prettier lays templates out.
+      'vue/max-attributes-per-line': 'off',
+      'vue/singleline-html-element-content-newline': 'off',
+      'vue/multiline-html-element-content-newline': 'off',
+      'vue/html-self-closing': 'off',
+      'vue/html-indent': 'off',
+      'vue/html-closing-bracket-newline': 'off',
+      'vue/no-v-html': 'error',
     },
   },
   {

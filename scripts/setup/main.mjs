@@ -7,6 +7,7 @@ import { addonIsCurrent, buildAddon } from './addon.mjs';
 import { endChildren } from './children.mjs';
 import { handOver } from './hand-over.mjs';
 import { installPackages, packagesAreCurrent } from './packages.mjs';
+import { buildRenderer, rendererIsCurrent } from './renderer.mjs';
 import { SetupError } from './setup-error.mjs';
 import { withSetupLock } from './setup-lock.mjs';
 import { watchParent } from './watch-parent.mjs';
@@ -35,10 +36,11 @@ export async function main([script, ...args]) {
 
 async function makeReady() {
   // Checked without the lock first: the usual start finds everything in place and must not cost a process.
-  if (!packagesAreCurrent(root) || !addonIsCurrent(root)) {
+  if (!packagesAreCurrent(root) || !addonIsCurrent(root) || !rendererIsCurrent(root)) {
     await withSetupLock(root, async (lock) => {
       if (!packagesAreCurrent(root)) await installPackages(root, lock);
       if (!addonIsCurrent(root)) await buildAddon(root, lock);
+      if (!rendererIsCurrent(root)) await buildRenderer(root, lock);
     });
   }
   await assembleGuest();

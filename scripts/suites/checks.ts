@@ -6,6 +6,7 @@ import { failure, nothing, sum } from './outcome.ts';
 
 const checks = [
   { name: 'types', command: 'tsc', args: ['--project', 'tsconfig.json', '--pretty'] },
+  { name: 'types of the screens', command: 'vue-tsc', args: ['--project', 'src-renderer/tsconfig.json', '--pretty'] },
   { name: 'lint', command: 'eslint', args: ['.'] },
   { name: 'format', command: 'prettier', args: ['--check', '--log-level', 'warn', '.'] },
 ];

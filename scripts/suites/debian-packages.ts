@@ -27,6 +27,7 @@ const needs: readonly Need[] = [
     suites: ['interop'],
     reason: 'the peer that Godwit is held against',
   },
+  { debian: 'chromium', file: '/usr/bin/chromium', suites: ['e2e'], reason: 'the browser that users would have' },
   { debian: 'python3', file: '/usr/bin/python3', suites: ['engine'], reason: 'a QMP client in another language' },
 ];
 

@@ -22,7 +22,7 @@ export const CAPABILITIES = [
   { name: 'release-ram', mechanism: 'missing' },
   { name: 'block', mechanism: 'missing' },
   { name: 'return-path', mechanism: 'available' },
-  { name: 'pause-before-switchover', mechanism: 'missing' },
+  { name: 'pause-before-switchover', mechanism: 'available' },
   { name: 'multifd', mechanism: 'missing' },
   { name: 'dirty-bitmaps', mechanism: 'missing' },
   { name: 'postcopy-blocktime', mechanism: 'missing' },

@@ -30,6 +30,8 @@ export interface OutgoingOptions {
   readonly target: SocketTarget;
   /** Open the return path: the destination reports its verdict, and two Godwits agree on the commit. */
   readonly returnPath: boolean;
+  /** Hold with the guest stopped before the last pass, until continue() (pause-before-switchover). */
+  readonly pauseBeforeSwitchover: boolean;
   readonly parameters: () => PrecopyParameters;
   /** Called on every status change, after it. */
   readonly onStatus: (status: MigrationStatus) => void;
@@ -59,6 +61,7 @@ export class OutgoingMigration {
   #commitOffered = false;
   /** All is sent; the destination may have it and wait for GO. */
   #awaitingVerdict = false;
+  readonly #released = Promise.withResolvers<void>();
 
   constructor(options: OutgoingOptions) {
     this.#options = options;
@@ -96,6 +99,11 @@ export class OutgoingMigration {
   /** A limit has changed: acts now instead of at the end of the window. */
   parametersChanged(): void {
     this.#precopy?.wake();
+  }
+
+  /** Ends the hold before the switchover; without one it has no effect. */
+  continue(): void {
+    if (this.#status === 'pre-switchover') this.#released.resolve();
   }
 
   /** Asks for the end of this attempt. Accepted until the commit; the guest then stays here. */
@@ -175,6 +183,7 @@ export class OutgoingMigration {
     this.#step('guest-stopped');
     await this.#options.machine.stopForMigration();
     this.#throwIfInterrupted();
+    if (this.#options.pauseBeforeSwitchover) await this.#hold();
     await precopy.copyRest();
     const description = await stream.putState(this.#options.machine);
     await this.#flushState(stream);
@@ -182,6 +191,14 @@ export class OutgoingMigration {
     // whether this still gets through says nothing about the guest.
     stream.put(write.vmdescription(description));
     this.statistics.downtimeBytes = stream.bytes - before;
+  }
+
+  /** No time-out: a user decides (pre-switchover). A link that is lost meanwhile ends it, and the guest goes on here. */
+  async #hold(): Promise<void> {
+    this.#setStatus('pre-switchover');
+    await this.#unlessInterrupted(this.#released.promise);
+    this.#throwIfInterrupted();
+    this.#setStatus('device');
   }
 
   /** One way, the end of the state is the commit, and no error or cancel after it takes the guest back. */

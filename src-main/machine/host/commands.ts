@@ -4,6 +4,7 @@ import { int, object, optional, str, uint, uint64 } from '../../control/argument
 import { defineCommand, type Command, type CommandTable } from '../../control/command.ts';
 import {
   migrateArguments,
+  migrateContinueArguments,
   migrateIncomingArguments,
   setCapabilitiesArguments,
   setParametersArguments,
@@ -123,6 +124,13 @@ function migrationCommands({ migrations }: CommandTargets): CommandTable {
       arguments: nothing,
       handler: () => {
         migrations.cancel();
+        return undefined;
+      },
+    }),
+    'migrate-continue': defineCommand({
+      arguments: migrateContinueArguments,
+      handler: ({ state }) => {
+        migrations.continue(state);
         return undefined;
       },
     }),

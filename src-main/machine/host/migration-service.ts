@@ -109,6 +109,7 @@ export class MigrationService {
       machine,
       target: socketTarget(address),
       returnPath: this.#capabilities['return-path'],
+      pauseBeforeSwitchover: this.#capabilities['pause-before-switchover'],
       parameters: () => ({
         maxBandwidth: Number(this.#parameters['max-bandwidth']),
         downtimeLimitMs: Number(this.#parameters['downtime-limit']),
@@ -151,6 +152,13 @@ export class MigrationService {
     if (this.#outgoing?.cancel() === 'too-late') {
       throw new Refusal('Too late to cancel: the destination has the whole guest and runs it');
     }
+  }
+
+  /** `migrate-continue`: `state` must be the status of the source, whatever that is; it has an effect in `pre-switchover`. */
+  continue(state: MigrationStatus): void {
+    const current = this.#outgoing?.status ?? 'none';
+    if (state !== current) throw new Refusal(`Migration not in expected state: ${current}`);
+    this.#outgoing?.continue();
   }
 
   /** `cont`: what it means while a guest is awaited, waits loaded, or has left. */

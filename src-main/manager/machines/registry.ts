@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The list of machines: settings from the store, processes that come and go, and what each is doing. */
 import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { CallError } from '../../../src-shared/call-error.ts';
 import type { MachineSettings, MachineView } from '../../../src-shared/machine-view.ts';
 import type { EventLog } from '../event-log.ts';
@@ -42,6 +43,8 @@ export class MachineRegistry {
   readonly #entries = new Map<string, MachineEntry>();
   readonly #deleted = new Map<string, { readonly entry: MachineEntry; readonly timer: NodeJS.Timeout }>();
   readonly #eventListeners = new Set<(entry: MachineEntry, event: MachineEvent) => void>();
+  /** Processes under way that no entry holds yet. */
+  readonly #starting = new Set<Promise<LiveMachine>>();
   #closing = false;
 
   constructor({ store, events }: RegistryOptions) {
@@ -173,7 +176,11 @@ export class MachineRegistry {
     const { settings } = entry.row;
     const start: StartProcess =
       settings.lifetime === 'detached' ? (options) => startDetachedMachine(options, entry.id) : spawnMachine;
-    return await LiveMachine.start(spawnOptions(settings, incoming), this.#hooks(entry), start);
+    const starting = LiveMachine.start(spawnOptions(settings, incoming), this.#hooks(entry), start);
+    this.#starting.add(starting);
+    const started = (): void => void this.#starting.delete(starting);
+    starting.then(started, started);
+    return await starting;
   }
 
   /** From here on this process is the machine's. */
@@ -239,6 +246,9 @@ export class MachineRegistry {
   /** Ends attached machines, lets go of detached ones. */
   async close(): Promise<void> {
     this.#closing = true;
+    // A process that is just being started is nobody's yet: it would outlive us.
+    while (this.#starting.size > 0) await Promise.allSettled(this.#starting);
+    await setImmediate(); // whoever waited for one takes it first
     await Promise.all([...this.#deleted.keys()].map((id) => this.#deleteForGood(id)));
     await Promise.all(
       this.entries.map(async ({ live, row }) => {

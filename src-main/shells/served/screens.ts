@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The built screens, for whoever has a session. */
-import { existsSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { IMMUTABLE } from './headers.ts';
+import { contentSecurityPolicy, IMMUTABLE } from './headers.ts';
 import { NO_SESSION_PAGE, NOT_BUILT_PAGE } from './pages.ts';
 
 export interface ScreensOptions {
@@ -19,6 +20,7 @@ export function addScreens(app: FastifyInstance, { files, hasLogin, holdsSession
   const document = join(files, 'index.html');
   void app.register(fastifyStatic, { root: files, serve: false, cacheControl: false, dotfiles: 'deny' });
 
+  app.get('/godwit-mark.svg', (_request, reply) => reply.sendFile('godwit-mark.svg'));
   app.get('/assets/*', (request, reply) => {
     if (!holdsSession(request)) return noSession(reply);
     const [path = ''] = request.url.split('?');
@@ -39,7 +41,10 @@ export function addScreens(app: FastifyInstance, { files, hasLogin, holdsSession
       return reply.code(401).type('text/html').send(NO_SESSION_PAGE);
     }
     if (!existsSync(document)) return reply.code(503).type('text/html').send(NOT_BUILT_PAGE);
-    return reply.sendFile('index.html');
+    // The terminal makes style elements: they need the nonce of this page load.
+    const nonce = randomBytes(16).toString('base64');
+    const text = readFileSync(document, 'utf8').replace('__CSP_NONCE__', nonce);
+    return reply.header('content-security-policy', contentSecurityPolicy(nonce)).type('text/html').send(text);
   });
 }
 

@@ -15,7 +15,8 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
-export const DOCUMENT = '<!doctype html><title>Godwit</title><script type="module" src="/assets/app-1a2b.js"></script>';
+export const DOCUMENT =
+  '<!doctype html><title>Godwit</title><meta property="csp-nonce" nonce="__CSP_NONCE__"><script type="module" src="/assets/app-1a2b.js"></script>';
 
 export async function startApp(options: Partial<ServeOptions> = {}): Promise<TestApp> {
   const folder = mkdtempSync(join(tmpdir(), 'gw-served-'));

@@ -37,14 +37,14 @@ const reconnect = (after: number, epoch = test.manager.epoch): EventsClient =>
   follow(`?after=${String(after)}&epoch=${epoch}`);
 
 describe('a client of the events', () => {
-  it('is greeted, told that it has a gap when it comes for the first time, and then gets every event in order', async () => {
+  it('is greeted, told of the gap and of earlier notices when it comes first, and then gets every event in order', async () => {
     say('before');
     const client = follow();
     await client.until(({ gap }) => gap === true);
     for (let index = 0; index < 50; index += 1) say(String(index));
     await client.until(({ seq }) => seq === 51);
     expect(client.frames[0]).toEqual({ hello: { epoch: test.manager.epoch, seq: 1 } });
-    expect(client.seqs).toEqual(Array.from({ length: 50 }, (_, index) => index + 2));
+    expect(client.seqs).toEqual(Array.from({ length: 51 }, (_, index) => index + 1));
   });
 
   it('gets exactly what it missed when it comes again', async () => {

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What a user does, in a real Chromium, with real machines. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Browser, Page } from 'playwright-core';
+import { launchBrowser, ServedApp } from '../support/e2e/served-app.ts';
+
+let browser: Browser;
+let app: ServedApp;
+let page: Page;
+/** What the page's console and the page itself complained about. */
+let complaints: string[];
+
+beforeAll(async () => {
+  browser = await launchBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+});
+beforeEach(async () => {
+  app = await ServedApp.start();
+  page = await app.page(browser);
+  complaints = [];
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text());
+  });
+});
+afterEach(async () => {
+  await page.context().close();
+  await app.dispose();
+});
+
+const row = (name: string) => page.getByRole('row').filter({ hasText: name });
+const heading = (text: string | RegExp) => page.getByRole('heading', { name: text, level: 1 });
+
+/** Starts a move of the demo machine that cannot end by itself, and waits until its memory is copied. */
+async function startSlowMove(): Promise<void> {
+  await row('demo').getByText('Running').waitFor();
+  await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
+  await page.getByLabel('Bandwidth limit').fill('2M');
+  await page.getByLabel('Longest pause').fill('1');
+  await page.getByRole('button', { name: 'Pre-flight' }).click();
+  await page.getByRole('button', { name: 'Start the move' }).click();
+  await heading(/Pass 1/).waitFor();
+}
+
+describe('the app', () => {
+  it('moves the demo machine within three clicks, and keeps the run', async () => {
+    await row('demo').getByText('Running').waitFor();
+    await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
+    await page.getByRole('button', { name: 'Pre-flight' }).click();
+    await page.getByRole('button', { name: 'Start the move' }).click();
+    await heading('demo has moved.').waitFor();
+    await page
+      .getByRole('region', { name: 'Where is my VM?' })
+      .getByText('demo is at the destination and runs.')
+      .waitFor();
+    expect(await page.getByText('seen by the guest').count()).toBe(1);
+    await page.getByRole('link', { name: 'History', exact: true }).first().click();
+    await row('demo').getByText('Completed').waitFor();
+    await row('demo').getByRole('link').first().click();
+    await heading('demo has moved.').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('creates a machine, watches its move, changes the limits on the way, and shows it finished', async () => {
+    await page.getByRole('button', { name: 'New micro-VM' }).click();
+    await page.getByRole('button', { name: 'Create', exact: true }).click();
+    await page.getByText('Give the machine a name').waitFor();
+    await page.getByLabel('Name', { exact: true }).fill('db1');
+    await page.getByLabel('Memory', { exact: true }).fill('64M');
+    await page.getByLabel('Working set').fill('96M');
+    await page.getByText('does not fit into').waitFor();
+    await page.getByLabel('Working set').fill('16M');
+    await page.getByLabel('Dirty rate').fill('2000');
+    await page.getByRole('button', { name: 'Create', exact: true }).click();
+    await row('db1').getByText('Running').waitFor();
+    await page.getByRole('link', { name: 'Migrate db1…' }).click();
+    await page.getByLabel('Bandwidth limit').fill('2M');
+    await page.getByLabel('Longest pause').fill('1');
+    await page.getByRole('button', { name: 'Pre-flight' }).click();
+    await page.getByRole('button', { name: 'Start the move' }).click();
+    await heading(/Pass 1/).waitFor();
+    await page.getByRole('button', { name: 'Ask both ends' }).click();
+    await page.getByText('db1 is at the source and runs.').waitFor();
+    await page.getByRole('button', { name: 'Change limits…' }).first().click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Bandwidth limit').fill('nonsense');
+    expect(await dialog.getByRole('button', { name: 'Apply' }).isDisabled()).toBe(true);
+    await dialog.getByLabel('Bandwidth limit').fill('0');
+    await dialog.getByLabel('Longest pause').fill('300');
+    await dialog.getByRole('button', { name: 'Apply' }).click();
+    await heading('db1 has moved.').waitFor();
+    await page.getByText('max-bandwidth 2 MiB/s → unlimited').waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('cancels a move: the guest stays, and no control is offered any more', async () => {
+    await startSlowMove();
+    const controls = page.getByRole('region', { name: 'Controls' });
+    expect(await controls.getByRole('button', { name: 'Recover' }).isDisabled()).toBe(true);
+    await controls.getByText('Nothing to recover: this run is not paused.').waitFor();
+    await controls.getByRole('button', { name: 'Cancel' }).click();
+    await heading('Cancelled. demo stays where it was.').waitFor();
+    for (const button of await controls.getByRole('button').all()) expect(await button.isDisabled()).toBe(true);
+    await page.getByRole('link', { name: 'Machines' }).click();
+    await row('demo').getByText('Running').waitFor();
+  });
+
+  it('holds a move before the switchover until the user lets it go on', async () => {
+    await row('demo').getByText('Running').waitFor();
+    await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
+    await page.getByLabel('Stop the guest and wait for my word').check();
+    await page.getByRole('button', { name: 'Pre-flight' }).click();
+    await page.getByRole('button', { name: 'Start the move' }).click();
+    await heading('Held before the switchover: demo is stopped and waits for your word.').waitFor();
+    await page.getByRole('region', { name: 'Controls' }).getByRole('button', { name: 'Continue' }).click();
+    await heading('demo has moved.').waitFor();
+  });
+
+  it('shows a move to a second browser, and goes on after a reload in the middle', async () => {
+    await startSlowMove();
+    // A second browser needs a link of its own: the first one is used.
+    const stranger = await browser.newContext();
+    const refused = await stranger.newPage();
+    await refused.goto(app.link);
+    await refused.getByRole('heading', { name: 'This start link is used or too old' }).waitFor();
+    await stranger.close();
+    const second = await page.context().newPage();
+    await second.goto(page.url());
+    await second.getByRole('heading', { name: /Pass 1/, level: 1 }).waitFor();
+    await page.reload();
+    await heading(/Pass 1/).waitFor();
+    await second.getByRole('region', { name: 'Controls' }).getByRole('button', { name: 'Cancel' }).click();
+    await heading('Cancelled. demo stays where it was.').waitFor();
+    await second.close();
+  });
+
+  it('is used by keyboard alone', async () => {
+    await row('demo').getByText('Running').waitFor();
+    const press = async (key: string, until: () => Promise<boolean>): Promise<void> => {
+      for (let count = 0; count < 60; count += 1) {
+        if (await until()) return;
+        await page.keyboard.press(key);
+      }
+      throw new Error(`${key} never led there`);
+    };
+    const focused = (text: string) => async (): Promise<boolean> => {
+      const [now] = await page.locator(':focus').allTextContents();
+      return now?.trim() === text;
+    };
+    await press('Tab', focused('Migrate…'));
+    await page.keyboard.press('Enter');
+    await press('Tab', focused('Pre-flight'));
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: 'Start the move' }).waitFor();
+    await press('Tab', focused('Start the move'));
+    // Enter does not start it, by design; the space bar does.
+    await page.keyboard.press('Enter');
+    expect(await page.getByRole('button', { name: 'Start the move' }).count()).toBe(1);
+    await page.keyboard.press('Space');
+    await heading('demo has moved.').waitFor();
+    await page.keyboard.press('Control+3');
+    await page.getByRole('heading', { name: 'History' }).waitFor();
+    await page.keyboard.press('/');
+    await page.keyboard.type('nobody');
+    await page.getByText('No run is like that').waitFor();
+  });
+
+  it('says what failed and where the guest is when the destination dies', async () => {
+    await startSlowMove();
+    const text = await page
+      .getByRole('region', { name: 'Where is my VM?' })
+      .getByText(/^process \d+/)
+      .last()
+      .textContent();
+    process.kill(Number(text?.replace('process ', '')), 'SIGKILL');
+    await heading(/The move failed\..*demo is at the source and runs\./).waitFor();
+    await page.getByRole('link', { name: 'Machines' }).click();
+    await row('demo').getByText('Running').waitFor();
+  });
+
+  it('starts nothing that cannot work, and says why', async () => {
+    await row('demo').getByText('Running').waitFor();
+    await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
+    await page.getByRole('radio', { name: /^A file/ }).check();
+    expect(await page.getByRole('button', { name: 'Pre-flight' }).isDisabled()).toBe(true);
+    await page.getByLabel('File', { exact: true }).fill('/tmp/demo.state');
+    await page.getByRole('button', { name: 'Pre-flight' }).click();
+    await page.getByText('Solve 1 blocker to go on.').waitFor();
+    expect(await page.getByRole('button', { name: 'Start the move' }).isDisabled()).toBe(true);
+  });
+
+  it('deletes a machine, and undo brings it back with its guest', async () => {
+    await row('demo').getByText('Running').waitFor();
+    await page.getByRole('button', { name: 'Delete demo' }).click();
+    await page.getByText('No machines yet').waitFor();
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await row('demo').getByText('Running').waitFor();
+  });
+
+  it('shows what the guest writes on its serial port', async () => {
+    await row('demo').getByText('Running').waitFor();
+    await page.getByRole('tab', { name: 'Serial console' }).click();
+    await page
+      .getByText(/gen=\d+/)
+      .first()
+      .waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  it('checks the system, and keeps the theme over a restart', async () => {
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await page.getByRole('region', { name: 'System check' }).getByText('Node.js').waitFor();
+    await page.getByRole('button', { name: 'Dark', exact: true }).click();
+    await page.locator('html[data-theme=dark]').waitFor({ state: 'attached' });
+    await app.end();
+    await app.open();
+    const again = await app.page(browser);
+    await again.locator('html[data-theme=dark]').waitFor({ state: 'attached' });
+    await again.context().close();
+  });
+});
+
+describe('an app that was killed in the middle of a move of a detached machine', () => {
+  it('shows the machine running in exactly one process when it is started again', async () => {
+    await page.getByRole('button', { name: 'New micro-VM' }).click();
+    await page.getByLabel('Name', { exact: true }).fill('db1');
+    await page.getByLabel('Memory', { exact: true }).fill('64M');
+    await page.getByLabel('Working set').fill('16M');
+    await page.getByLabel('On its own').check();
+    await page.getByRole('button', { name: 'Create', exact: true }).click();
+    await row('db1').getByText('Running').waitFor();
+    await page.getByRole('link', { name: 'Migrate db1…' }).click();
+    await page.getByLabel('Bandwidth limit').fill('2M');
+    await page.getByLabel('Longest pause').fill('1');
+    await page.getByRole('button', { name: 'Pre-flight' }).click();
+    await page.getByRole('button', { name: 'Start the move' }).click();
+    await heading(/Pass 1/).waitFor();
+    await app.end('SIGKILL');
+    await page.getByText('No contact with Godwit: trying again').waitFor();
+    await app.open();
+    const again = await app.page(browser);
+    await again.getByRole('row').filter({ hasText: 'db1' }).getByText('Running').waitFor();
+    await again.getByText('The app ended while db1 was being moved. It stayed at the source and runs there.').waitFor();
+    await again.getByRole('link', { name: 'db1', exact: true }).click();
+    await again.getByRole('button', { name: 'Stop…' }).click();
+    await again.getByRole('button', { name: 'Stop it' }).click();
+    await again.getByRole('row').filter({ hasText: 'db1' }).getByText('Stopped').waitFor();
+    await again.context().close();
+  });
+});
