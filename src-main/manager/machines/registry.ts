@@ -42,6 +42,8 @@ export class MachineRegistry {
   readonly #entries = new Map<string, MachineEntry>();
   readonly #deleted = new Map<string, { readonly entry: MachineEntry; readonly timer: NodeJS.Timeout }>();
   readonly #eventListeners = new Set<(entry: MachineEntry, event: MachineEvent) => void>();
+  /** Processes that are being started: an end waits for them, since they must not be left behind. */
+  readonly #coming = new Set<Promise<LiveMachine>>();
   #closing = false;
 
   constructor({ store, events }: RegistryOptions) {
@@ -170,10 +172,27 @@ export class MachineRegistry {
 
   /** A process with the machine's settings, connected, that belongs to no entry yet. */
   async startProcess(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
+    const work = this.#startUnlessClosing(entry, incoming);
+    this.#coming.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#coming.delete(work);
+    }
+  }
+
+  async #startUnlessClosing(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
+    const live = await this.#startLive(entry, incoming);
+    if (!this.#closing) return live;
+    await live.dispose();
+    throw new CallError('unavailable', 'Godwit is ending.');
+  }
+
+  #startLive(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
     const { settings } = entry.row;
     const start: StartProcess =
       settings.lifetime === 'detached' ? (options) => startDetachedMachine(options, entry.id) : spawnMachine;
-    return await LiveMachine.start(spawnOptions(settings, incoming), this.#hooks(entry), start);
+    return LiveMachine.start(spawnOptions(settings, incoming), this.#hooks(entry), start);
   }
 
   /** From here on this process is the machine's. */
@@ -210,6 +229,7 @@ export class MachineRegistry {
 
   async delete(id: string): Promise<{ readonly undoUntil: string }> {
     const entry = this.entry(id);
+    if (entry.process === 'starting') throw new CallError('refused', 'It is starting.');
     if (entry.run !== null) {
       throw new CallError('refused', `${entry.row.settings.name} is being moved: cancel the run first.`);
     }
@@ -239,6 +259,7 @@ export class MachineRegistry {
   /** Ends attached machines, lets go of detached ones. */
   async close(): Promise<void> {
     this.#closing = true;
+    await Promise.allSettled(this.#coming);
     await Promise.all([...this.#deleted.keys()].map((id) => this.#deleteForGood(id)));
     await Promise.all(
       this.entries.map(async ({ live, row }) => {
