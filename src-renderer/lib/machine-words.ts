@@ -60,7 +60,7 @@ export function whyNot(
     case 'resume':
       return busy ?? (state === 'paused' ? null : 'Only a paused guest can be resumed.');
     case 'delete':
-      return busy;
+      return busy ?? (state === 'starting' ? 'It is starting.' : null);
     case 'migrate':
       return canMove.verdict === 'yes' ? null : (canMove.reasons[0] ?? 'It is being moved.');
   }

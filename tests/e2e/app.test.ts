@@ -35,7 +35,7 @@ const heading = (text: string | RegExp) => page.getByRole('heading', { name: tex
 
 /** Starts a move of the demo machine that cannot end by itself, and waits until its memory is copied. */
 async function startSlowMove(): Promise<void> {
-  await row('demo').getByText('Running').waitFor();
+  await row('demo').getByText('Running', { exact: true }).waitFor();
   await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
   await page.getByLabel('Bandwidth limit').fill('2M');
   await page.getByLabel('Longest pause').fill('1');
@@ -46,7 +46,7 @@ async function startSlowMove(): Promise<void> {
 
 describe('the app', () => {
   it('moves the demo machine within three clicks, and keeps the run', async () => {
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
     await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
     await page.getByRole('button', { name: 'Pre-flight' }).click();
     await page.getByRole('button', { name: 'Start the move' }).click();
@@ -74,7 +74,7 @@ describe('the app', () => {
     await page.getByLabel('Working set').fill('16M');
     await page.getByLabel('Dirty rate').fill('2000');
     await page.getByRole('button', { name: 'Create', exact: true }).click();
-    await row('db1').getByText('Running').waitFor();
+    await row('db1').getByText('Running', { exact: true }).waitFor();
     await page.getByRole('link', { name: 'Migrate db1…' }).click();
     await page.getByLabel('Bandwidth limit').fill('2M');
     await page.getByLabel('Longest pause').fill('1');
@@ -104,11 +104,11 @@ describe('the app', () => {
     await heading('Cancelled. demo stays where it was.').waitFor();
     for (const button of await controls.getByRole('button').all()) expect(await button.isDisabled()).toBe(true);
     await page.getByRole('link', { name: 'Machines' }).click();
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
   });
 
   it('holds a move before the switchover until the user lets it go on', async () => {
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
     await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
     await page.getByLabel('Stop the guest and wait for my word').check();
     await page.getByRole('button', { name: 'Pre-flight' }).click();
@@ -137,7 +137,7 @@ describe('the app', () => {
   });
 
   it('is used by keyboard alone', async () => {
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
     const press = async (key: string, until: () => Promise<boolean>): Promise<void> => {
       for (let count = 0; count < 60; count += 1) {
         if (await until()) return;
@@ -177,11 +177,11 @@ describe('the app', () => {
     process.kill(Number(text?.replace('process ', '')), 'SIGKILL');
     await heading(/The move failed\..*demo is at the source and runs\./).waitFor();
     await page.getByRole('link', { name: 'Machines' }).click();
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
   });
 
   it('starts nothing that cannot work, and says why', async () => {
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
     await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
     await page.getByRole('radio', { name: /^A file/ }).check();
     expect(await page.getByRole('button', { name: 'Pre-flight' }).isDisabled()).toBe(true);
@@ -192,15 +192,15 @@ describe('the app', () => {
   });
 
   it('deletes a machine, and undo brings it back with its guest', async () => {
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
     await page.getByRole('button', { name: 'Delete demo' }).click();
     await page.getByText('No machines yet').waitFor();
     await page.getByRole('button', { name: 'Undo' }).click();
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
   });
 
   it('shows what the guest writes on its serial port', async () => {
-    await row('demo').getByText('Running').waitFor();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
     await page.getByRole('tab', { name: 'Serial console' }).click();
     await page
       .getByText(/gen=\d+/)
@@ -230,7 +230,7 @@ describe('an app that was killed in the middle of a move of a detached machine',
     await page.getByLabel('Working set').fill('16M');
     await page.getByLabel('On its own').check();
     await page.getByRole('button', { name: 'Create', exact: true }).click();
-    await row('db1').getByText('Running').waitFor();
+    await row('db1').getByText('Running', { exact: true }).waitFor();
     await page.getByRole('link', { name: 'Migrate db1…' }).click();
     await page.getByLabel('Bandwidth limit').fill('2M');
     await page.getByLabel('Longest pause').fill('1');
@@ -241,7 +241,7 @@ describe('an app that was killed in the middle of a move of a detached machine',
     await page.getByText('No contact with Godwit: trying again').waitFor();
     await app.open();
     const again = await app.page(browser);
-    await again.getByRole('row').filter({ hasText: 'db1' }).getByText('Running').waitFor();
+    await again.getByRole('row').filter({ hasText: 'db1' }).getByText('Running', { exact: true }).waitFor();
     await again.getByText('The app ended while db1 was being moved. It stayed at the source and runs there.').waitFor();
     await again.getByRole('link', { name: 'db1', exact: true }).click();
     await again.getByRole('button', { name: 'Stop…' }).click();

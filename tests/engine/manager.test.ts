@@ -275,6 +275,15 @@ describe('a machine', () => {
     expect(notice).toEqual({ level: 'error', text: 'db1 has ended: killed by SIGKILL' });
   });
 
+  it('that is still starting when the manager is closed leaves no process behind', { timeout: 60_000 }, async () => {
+    const { id } = await call('machines.create', { settings, receiver: false });
+    const starting = call('machines.start', { id }).catch((error: unknown) => error);
+    await inState(id, 'starting');
+    await manager.close();
+    expect(await starting).toMatchObject({ code: 'failed', message: 'Godwit is ending.' });
+    manager = await openManager();
+  });
+
   it('that was deleted comes back with its guest', { timeout: 60_000 }, async () => {
     const { id, pid } = await running();
     await call('machines.delete', { id });

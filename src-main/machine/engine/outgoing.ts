@@ -196,9 +196,12 @@ export class OutgoingMigration {
   /** No time-out: a user decides (pre-switchover). A link that is lost meanwhile ends it, and the guest goes on here. */
   async #hold(): Promise<void> {
     this.#setStatus('pre-switchover');
-    await this.#unlessInterrupted(this.#released.promise);
-    this.#throwIfInterrupted();
-    this.#setStatus('device');
+    try {
+      await this.#unlessInterrupted(this.#released.promise);
+    } finally {
+      // Also on the way to `failed`, as with QEMU: only a cancel leaves from here.
+      if (this.#status === 'pre-switchover') this.#setStatus('device');
+    }
   }
 
   /** One way, the end of the state is the commit, and no error or cancel after it takes the guest back. */

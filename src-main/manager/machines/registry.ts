@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The list of machines: settings from the store, processes that come and go, and what each is doing. */
 import { randomUUID } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import { CallError } from '../../../src-shared/call-error.ts';
 import type { MachineSettings, MachineView } from '../../../src-shared/machine-view.ts';
 import type { EventLog } from '../event-log.ts';
@@ -43,8 +42,8 @@ export class MachineRegistry {
   readonly #entries = new Map<string, MachineEntry>();
   readonly #deleted = new Map<string, { readonly entry: MachineEntry; readonly timer: NodeJS.Timeout }>();
   readonly #eventListeners = new Set<(entry: MachineEntry, event: MachineEvent) => void>();
-  /** Processes under way that no entry holds yet. */
-  readonly #starting = new Set<Promise<LiveMachine>>();
+  /** Processes that are being started: an end waits for them, since they must not be left behind. */
+  readonly #coming = new Set<Promise<LiveMachine>>();
   #closing = false;
 
   constructor({ store, events }: RegistryOptions) {
@@ -173,14 +172,27 @@ export class MachineRegistry {
 
   /** A process with the machine's settings, connected, that belongs to no entry yet. */
   async startProcess(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
+    const work = this.#startUnlessClosing(entry, incoming);
+    this.#coming.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#coming.delete(work);
+    }
+  }
+
+  async #startUnlessClosing(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
+    const live = await this.#startLive(entry, incoming);
+    if (!this.#closing) return live;
+    await live.dispose();
+    throw new CallError('unavailable', 'Godwit is ending.');
+  }
+
+  #startLive(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
     const { settings } = entry.row;
     const start: StartProcess =
       settings.lifetime === 'detached' ? (options) => startDetachedMachine(options, entry.id) : spawnMachine;
-    const starting = LiveMachine.start(spawnOptions(settings, incoming), this.#hooks(entry), start);
-    this.#starting.add(starting);
-    const started = (): void => void this.#starting.delete(starting);
-    starting.then(started, started);
-    return await starting;
+    return LiveMachine.start(spawnOptions(settings, incoming), this.#hooks(entry), start);
   }
 
   /** From here on this process is the machine's. */
@@ -217,6 +229,7 @@ export class MachineRegistry {
 
   async delete(id: string): Promise<{ readonly undoUntil: string }> {
     const entry = this.entry(id);
+    if (entry.process === 'starting') throw new CallError('refused', 'It is starting.');
     if (entry.run !== null) {
       throw new CallError('refused', `${entry.row.settings.name} is being moved: cancel the run first.`);
     }
@@ -246,9 +259,7 @@ export class MachineRegistry {
   /** Ends attached machines, lets go of detached ones. */
   async close(): Promise<void> {
     this.#closing = true;
-    // A process that is just being started is nobody's yet: it would outlive us.
-    while (this.#starting.size > 0) await Promise.allSettled(this.#starting);
-    await setImmediate(); // whoever waited for one takes it first
+    await Promise.allSettled(this.#coming);
     await Promise.all([...this.#deleted.keys()].map((id) => this.#deleteForGood(id)));
     await Promise.all(
       this.entries.map(async ({ live, row }) => {
