@@ -9,10 +9,14 @@ export function allowStyles(): void {
   if (allowed) return;
   allowed = true;
   const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
-  const create = document.createElement.bind(document);
-  document.createElement = ((name: string, options?: ElementCreationOptions) => {
-    const element = create(name, options);
-    if (name.toLowerCase() === 'style') element.nonce = nonce;
-    return element;
-  }) as typeof document.createElement;
+  const create = (name: string, options?: ElementCreationOptions): HTMLElement =>
+    Document.prototype.createElement.call(document, name, options);
+  Object.defineProperty(document, 'createElement', {
+    configurable: true,
+    value: (name: string, options?: ElementCreationOptions): HTMLElement => {
+      const element = create(name, options);
+      if (name.toLowerCase() === 'style') element.nonce = nonce;
+      return element;
+    },
+  });
 }

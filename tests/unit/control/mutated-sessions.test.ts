@@ -139,10 +139,9 @@ describe(`sessions with changed bytes (GODWIT_SEED=${seed})`, () => {
     const server = net.createServer((socket) => {
       const lines = next.toString('latin1').split(/(?<=\n)/);
       const sayTheRest = (): void => void socket.end(lines.splice(0).join(''), 'latin1');
-      let timer: NodeJS.Timeout | undefined;
+      const timer = setTimeout(sayTheRest, 30);
       socket.on('error', () => undefined).on('close', () => clearTimeout(timer));
       socket.write(lines.shift() ?? '', 'latin1');
-      timer = setTimeout(sayTheRest, 30);
       socket.once('data', () => {
         socket.write(lines.shift() ?? '', 'latin1');
         socket.once('data', sayTheRest);
