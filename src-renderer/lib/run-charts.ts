@@ -71,6 +71,9 @@ const CHARTS: readonly Chart[] = [
 /** 1, 2, 4 … 512 of each binary unit. */
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
+/** uPlot's types name it by a const enum, which a single file cannot use. */
+const LOGARITHMIC = 3 as uPlot.Scale.Distr;
+
 const AXIS_WIDTH = 72;
 const LINE_WIDTH = 1.75;
 
@@ -126,7 +129,7 @@ export function chartSet(places: readonly HTMLElement[], options: ChartOptions):
         x: { time: false, range: (_plot, min, max) => [Math.min(0, min), Math.max(max, 1)] },
         y:
           options.log && chart.log
-            ? { distr: 3, range: (_plot, min, max) => [Math.max(1, min * 0.8), Math.max(10, max * 1.2)] }
+            ? { distr: LOGARITHMIC, range: (_plot, min, max) => [Math.max(1, min * 0.8), Math.max(10, max * 1.2)] }
             : { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
       },
       axes: [

@@ -10,6 +10,8 @@ export function allowStyles(): void {
   allowed = true;
   const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
   const create = (name: string, options?: ElementCreationOptions): HTMLElement =>
+    // Only its overload for unknown names is deprecated.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated
     Document.prototype.createElement.call(document, name, options);
   Object.defineProperty(document, 'createElement', {
     configurable: true,
