@@ -72,7 +72,8 @@ const CHARTS: readonly Chart[] = [
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
 /** uPlot's types name it by a const enum, which a single file cannot use. */
-const LOGARITHMIC = 3 as uPlot.Scale.Distr;
+// eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
+const LOGARITHMIC: uPlot.Scale.Distr = 3;
 
 const AXIS_WIDTH = 72;
 const LINE_WIDTH = 1.75;

@@ -184,13 +184,24 @@ function hugePagesCheck({ hugePages }: SystemFacts): SystemCheck {
   });
 }
 
-function shmemCheck({ shmemHugePages }: SystemFacts): SystemCheck {
+/** MADV_COLLAPSE makes huge pages whatever the setting says, `deny` excepted (madvise(2)). */
+const COLLAPSE_SINCE = [6, 1] as const;
+
+function canCollapse(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split('.').map((part) => Number.parseInt(part, 10));
+  return major > COLLAPSE_SINCE[0] || (major === COLLAPSE_SINCE[0] && minor >= COLLAPSE_SINCE[1]);
+}
+
+function shmemCheck({ shmemHugePages, kernel }: SystemFacts): SystemCheck {
   const title = 'Transparent huge pages for shared memory';
   if (shmemHugePages === undefined) {
     return named('shmem-thp', title, { status: 'warn', summary: 'not offered by this kernel' });
   }
   if (shmemHugePages !== 'never' && shmemHugePages !== 'deny') {
     return named('shmem-thp', title, { status: 'ok', summary: shmemHugePages });
+  }
+  if (shmemHugePages === 'never' && canCollapse(kernel)) {
+    return named('shmem-thp', title, { status: 'ok', summary: `never, but Linux ${kernel} gives them when asked` });
   }
   return named('shmem-thp', title, {
     status: 'warn',

@@ -2,6 +2,7 @@
 /** Looks at the box. Gathers facts and judges nothing. */
 import { execFile } from 'node:child_process';
 import { accessSync, constants, readFileSync, existsSync } from 'node:fs';
+import { release } from 'node:os';
 import { promisify } from 'node:util';
 import { ensureRuntimeDir } from '../paths.ts';
 import { probeMachine } from './probe.ts';
@@ -21,6 +22,8 @@ export interface SystemFacts {
   readonly isRoot: boolean;
   /** 2 MiB huge pages; undefined where the kernel has none. */
   readonly hugePages: { readonly total: number; readonly free: number } | undefined;
+  /** `6.18.44`. */
+  readonly kernel: string;
   /** Chosen value of shmem_enabled: `never`, `advise`, `within_size`, `always`, … */
   readonly shmemHugePages: string | undefined;
   readonly memAvailableBytes: number | undefined;
@@ -43,6 +46,7 @@ export async function gatherSystemFacts(): Promise<SystemFacts> {
     unprivilegedUserfaultfd: numberOf(readText('/proc/sys/vm/unprivileged_userfaultfd')),
     isRoot: process.geteuid?.() === 0,
     hugePages: hugePages(),
+    kernel: release(),
     shmemHugePages: chosenValue(readText('/sys/kernel/mm/transparent_hugepage/shmem_enabled') ?? ''),
     memAvailableBytes: memAvailableBytes(readText('/proc/meminfo') ?? ''),
     lockedMemoryBytes: lockedMemoryBytes(readText('/proc/self/limits') ?? ''),

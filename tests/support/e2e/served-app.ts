@@ -64,6 +64,10 @@ export class ServedApp {
     });
   }
 
+  get pid(): number {
+    return this.#process?.pid ?? 0;
+  }
+
   get link(): string {
     return /Godwit is ready: (\S+)/.exec(this.#output)?.[1] ?? '';
   }

@@ -40,6 +40,7 @@ const good: SystemFacts = {
   unprivilegedUserfaultfd: 0,
   isRoot: false,
   hugePages: { total: 256, free: 200 },
+  kernel: '6.12.5',
   shmemHugePages: 'advise',
   memAvailableBytes: 8 * GIB,
   lockedMemoryBytes: Number.POSITIVE_INFINITY,
@@ -93,7 +94,8 @@ describe('the system check', () => {
       /setfacl/,
     ],
     ['no free huge pages', { hugePages: { total: 4, free: 0 } }, 'huge-pages', 'warn', /vm\.nr_hugepages/],
-    ['shmem without huge pages', { shmemHugePages: 'never' }, 'shmem-thp', 'warn', /shmem_enabled/],
+    ['shmem without huge pages', { shmemHugePages: 'never', kernel: '5.15.0' }, 'shmem-thp', 'warn', /shmem_enabled/],
+    ['shmem with huge pages forbidden', { shmemHugePages: 'deny' }, 'shmem-thp', 'warn', /shmem_enabled/],
     ['little locked memory', { lockedMemoryBytes: 8 * 1024 ** 2 }, 'memlock', 'warn', /memlock unlimited/],
     ['no QEMU', { qemu: undefined }, 'qemu', 'warn', 'sudo apt install qemu-system-x86'],
   ])('answers %s with a remedy', (_, facts, id, status, remedy) => {
