@@ -56,7 +56,7 @@ it(`a live run of ${RUN_SECONDS} s keeps the page's thread free`, async () => {
   await startSlowMove(page);
   await page.evaluate('window.longTasks.length = 0');
   await page.waitForTimeout(RUN_SECONDS * 1000);
-  const tasks = (await page.evaluate('window.longTasks')) as number[];
+  const tasks = await page.evaluate<number[]>('window.longTasks');
   const ticks = RUN_SECONDS * 10;
   say(
     `${tasks.length} tasks of more than 50 ms in ${ticks} samples, longest ${Math.max(0, ...tasks).toFixed(0)} ms (aim: fewer than 1 %)`,
