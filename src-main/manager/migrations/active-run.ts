@@ -18,15 +18,17 @@ import type {
   RunView,
   Whereabouts,
 } from '../../../src-shared/run.ts';
-import { QmpConnectionError } from '../../control/client.ts';
 import { QmpError } from '../../control/protocol.ts';
-import { deadlines, SAMPLE_INTERVAL_MS } from '../deadlines.ts';
+import { SAMPLE_INTERVAL_MS } from '../deadlines.ts';
 import { handOver } from '../hand-over.ts';
 import type { MachineEvent } from '../machines/link.ts';
 import type { LiveMachine } from '../machines/live-machine.ts';
 import { machineEvent } from '../recording/event-text.ts';
 import type { RunRecorder } from '../recording/recorder.ts';
 import { runSampleOf } from '../recording/sampler.ts';
+import { guestPauseMs } from './guest-pause.ts';
+import { reasonOf, SourceLostError, withStop } from './run-errors.ts';
+import { limitWords, readLimits, type RunLimits } from './run-limits.ts';
 import { phaseSentence } from './sentences.ts';
 import { timeline, type Mark, type StepId } from './timeline.ts';
 import { askDestination, askSource, whereaboutsOf } from './whereabouts.ts';
@@ -74,7 +76,7 @@ export class ActiveRun {
   #samples = 0;
   #sample: RunSample | null = null;
   #status: MigrationStatus = 'none';
-  #limits = { maxBandwidth: 0, downtimeLimitMs: 300 };
+  #limits: RunLimits = { maxBandwidth: 0, downtimeLimitMs: 300 };
   #cancelling = false;
   #afterwards: 'verify' | 'cleanup' | null = null;
   #ending: Ending | null = null;
@@ -270,7 +272,7 @@ export class ActiveRun {
     const { source, destination } = this.#plan;
     const guestRan = source.runState === 'running';
     const died = source.process.exited.then((exit): never => {
-      throw new SourceLost(exit.lastWords);
+      throw new SourceLostError(exit.lastWords);
     });
     died.catch(() => undefined);
     const moved = await Promise.race([
@@ -296,7 +298,7 @@ export class ActiveRun {
       if (where.guest === 'source' || where.guest === 'destination') error = `${withStop(error)} ${where.sentence}`;
       else outcome = 'lost-contact';
     }
-    if (outcome === 'completed') await this.#measurePause();
+    if (outcome === 'completed') this.#guestPauseMs = await guestPauseMs(this.#plan.source, this.#plan.destination);
     this.#mark('cleanup');
     this.#afterwards = 'cleanup';
     this.#changed();
@@ -411,12 +413,7 @@ export class ActiveRun {
   }
 
   async #readLimits(): Promise<void> {
-    const reply = (await this.#plan.source.link.execute('query-migrate-parameters')) as Record<string, unknown>;
-    const number = (name: string, otherwise: number): number => Number(reply[name] ?? otherwise);
-    this.#limits = {
-      maxBandwidth: number('max-bandwidth', 0),
-      downtimeLimitMs: number('downtime-limit', this.#limits.downtimeLimitMs),
-    };
+    this.#limits = await readLimits(this.#plan.source.link);
   }
 
   async #readTotals(): Promise<void> {
@@ -425,29 +422,6 @@ export class ActiveRun {
       () => null,
     );
     this.#totals = { totalTimeMs: info?.['total-time'] ?? null, downtimeMs: info?.downtime ?? null };
-  }
-
-  /** The gap that the guest itself saw: its first beat there after its last one here. Only Godwit's machines beat. */
-  async #measurePause(): Promise<void> {
-    const { source, destination } = this.#plan;
-    try {
-      const until = performance.now() + deadlines.takeover;
-      const before = await source.link.heartbeats();
-      let after = await destination.link.heartbeats();
-      while (after.vcpus.some(({ count }) => count === 0) && performance.now() < until) {
-        await sleep(5);
-        after = await destination.link.heartbeats();
-      }
-      const pauses = after.vcpus.flatMap((beat, index) => {
-        const last = before.vcpus[index];
-        return last === undefined || last.count === 0 || beat.count === 0
-          ? []
-          : [Number(beat['first-ns'] - last['last-ns']) / 1e6];
-      });
-      if (pauses.length > 0) this.#guestPauseMs = Math.max(0, ...pauses);
-    } catch {
-      // Not measured: the record says null.
-    }
   }
 
   #tell(side: RunEvent['side'], level: RunEvent['level'] | 'control', name: string, text: string): void {
@@ -464,34 +438,4 @@ export class ActiveRun {
   #changed(): void {
     this.#hooks.onChange(this.view());
   }
-}
-
-class SourceLost extends Error {
-  override readonly name = 'SourceLost';
-  readonly code = 'SOURCE_LOST';
-  constructor(lastWords: string) {
-    super(`The source's process has ended${lastWords === '' ? '' : `: ${lastWords}`}`);
-  }
-}
-
-function reasonOf(error: unknown): string {
-  if (error instanceof QmpConnectionError) return 'An end does not answer on its control connection any more.';
-  return plainText(error instanceof Error ? error.message : String(error), 1000);
-}
-
-const withStop = (text: string | null): string => (text ?? 'No reason was given').replace(/\.?$/, '.');
-
-function limitWords(
-  before: { readonly maxBandwidth: number; readonly downtimeLimitMs: number },
-  after: { readonly maxBandwidth: number; readonly downtimeLimitMs: number },
-): string {
-  const bandwidth = (bytes: number): string => (bytes === 0 ? 'unlimited' : `${Math.round(bytes / 1024 ** 2)} MiB/s`);
-  return [
-    ...(before.downtimeLimitMs === after.downtimeLimitMs
-      ? []
-      : [`downtime-limit ${before.downtimeLimitMs} → ${after.downtimeLimitMs} ms`]),
-    ...(before.maxBandwidth === after.maxBandwidth
-      ? []
-      : [`max-bandwidth ${bandwidth(before.maxBandwidth)} → ${bandwidth(after.maxBandwidth)}`]),
-  ].join(', ');
 }
