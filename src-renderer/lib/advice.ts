@@ -2,6 +2,7 @@
 /** What helps a run that does not converge: the cause, the ways out, and the price of each. Pure. */
 import type { RunSample, RunView } from '../../src-shared/run.ts';
 import { durationText, rateText, type Units } from './format.ts';
+import { MAX_DOWNTIME_MS } from './limit-fields.ts';
 
 export interface AdviceAction {
   readonly title: string;
@@ -61,6 +62,7 @@ function pauseAction({ remainingBytes, throughput, downtimeLimitMs, expectedDown
   const needed = Math.max(expectedDowntimeMs ?? 0, throughput > 0 ? (remainingBytes / throughput) * 1000 : 0);
   if (needed <= downtimeLimitMs || needed === 0) return [];
   const limit = Math.ceil((needed * 1.1) / STEP_MS) * STEP_MS;
+  if (limit > MAX_DOWNTIME_MS) return [];
   return [
     {
       title: `Allow a pause of ${durationText(limit)}`,

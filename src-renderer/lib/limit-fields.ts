@@ -8,7 +8,8 @@ export interface FieldValue {
   readonly error: string;
 }
 
-const MAX_DOWNTIME_MS = 2_000_000;
+/** What the contract takes. */
+export const MAX_DOWNTIME_MS = 2_000_000;
 
 /** Bytes a second; 0: no limit. */
 export function parseBandwidth(text: string): FieldValue {

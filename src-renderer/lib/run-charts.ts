@@ -41,7 +41,7 @@ interface Chart {
 const CHARTS: readonly Chart[] = [
   {
     lines: [
-      { column: 'throughput', color: '--s-throughput' },
+      { column: 'throughput', color: '--s-throughput', stepped: true },
       { column: 'dirtyRate', color: '--s-dirty', dash: [5, 3], stepped: true },
     ],
     format: rateText,
@@ -190,7 +190,7 @@ export function chartSet(places: readonly HTMLElement[], options: ChartOptions):
         plot.setData([
           times,
           ...chart.lines.map(({ column }) =>
-            Array.from(series.column(column), (value) => (Number.isNaN(value) ? null : value)),
+            Array.from(series.column(column), (value) => (isDrawn(value, options.log && chart.log) ? value : null)),
           ),
         ]);
       });
@@ -214,6 +214,9 @@ export function chartSet(places: readonly HTMLElement[], options: ChartOptions):
     },
   };
 }
+
+/** A logarithmic axis has no zero. */
+const isDrawn = (value: number, logarithmic: boolean): boolean => !Number.isNaN(value) && (!logarithmic || value > 0);
 
 const emptyData = (chart: Chart): uPlot.AlignedData => [[], ...chart.lines.map(() => [])];
 

@@ -20,6 +20,8 @@ export interface WatchedRun {
   /** Seconds at which each pass began. */
   readonly passStarts: number[];
   lastPass: number;
+  /** Samples that came while the recorded ones were asked for; null when those are there. */
+  early: { readonly index: number; readonly sample: RunSample }[] | null;
 }
 
 export const useRuns = defineStore('runs', () => {
@@ -27,9 +29,6 @@ export const useRuns = defineStore('runs', () => {
   const shown = shallowRef<RunView | null>(null);
   const watched = shallowRef<WatchedRun | null>(null);
   const list = computed(() => [...active.value.values()]);
-  /** Samples that came while the recorded ones were asked for. */
-  let early: { readonly index: number; readonly sample: RunSample }[] | null = null;
-
   async function load(): Promise<void> {
     const { runs } = await useHost().call('runs.active', {});
     active.value = new Map(runs.map((run) => [run.id, run]));
@@ -37,7 +36,7 @@ export const useRuns = defineStore('runs', () => {
     if (id !== undefined) await watch(id);
   }
 
-  /** Shows a run, live or recorded. */
+  /** Shows a run, live or recorded. The last one that was asked for is shown, whichever answers last. */
   async function watch(id: string): Promise<void> {
     const host = useHost();
     const next: WatchedRun = {
@@ -47,21 +46,33 @@ export const useRuns = defineStore('runs', () => {
       leftAtPasses: [],
       passStarts: [],
       lastPass: 0,
+      early: [],
     };
-    early = [];
     watched.value = next;
-    shown.value = await host.call('runs.get', { runId: id });
+    shown.value = null;
+    const isCurrent = (): boolean => watched.value === next;
+    const run = await host.call('runs.get', { runId: id });
+    if (!isCurrent()) return;
+    // A change that was told meanwhile is newer than this answer.
+    shown.value ??= run;
     for (let from = 0; ; from += PAGE) {
       const { samples, total } = await host.call('runs.samples', { runId: id, from, limit: PAGE });
+      if (!isCurrent()) return;
       for (const sample of samples) add(next, sample);
       if (from + samples.length >= total || samples.length === 0) break;
     }
-    const { events } = await host.call('runs.events', { runId: id, from: 0, limit: MOST_EVENTS });
+    const { total } = await host.call('runs.events', { runId: id, from: 0, limit: 1 });
+    const { events } = await host.call('runs.events', {
+      runId: id,
+      from: Math.max(0, total - MOST_EVENTS),
+      limit: MOST_EVENTS,
+    });
+    if (!isCurrent()) return;
     const known = new Set(next.events.map(({ seq }) => seq));
     next.events.push(...events.filter(({ seq }) => !known.has(seq)));
-    next.events.sort((a, b) => a.seq - b.seq);
-    const waiting = early;
-    early = null;
+    next.events.sort((x, y) => x.seq - y.seq);
+    const waiting = next.early ?? [];
+    next.early = null;
     for (const { index, sample } of waiting) if (index >= next.series.taken) add(next, sample);
     triggerRef(watched);
   }
@@ -81,7 +92,7 @@ export const useRuns = defineStore('runs', () => {
     const now = watched.value;
     if (now === null) return;
     if (event.name === 'run.sample' && event.data.runId === now.id) {
-      if (early !== null) early.push(event.data);
+      if (now.early !== null) now.early.push(event.data);
       else if (event.data.index >= now.series.taken) add(now, event.data.sample);
       triggerRef(watched);
     }

@@ -64,6 +64,11 @@ describe('advice', () => {
     expect(adviceFor({ ...run(stuck), status: 'device' }, level, 'binary')).toBeNull();
   });
 
+  it('offers no pause that no run may have', () => {
+    const advice = adviceFor(run({ ...stuck, expectedDowntimeMs: 4_000_000 }), level, 'binary');
+    expect(advice?.actions.map(({ button }) => button)).toEqual(['Lift limit']);
+  });
+
   it('does not offer to lift a limit that is not what holds it', () => {
     const advice = adviceFor(run({ ...stuck, maxBandwidth: 0 }), level, 'binary');
     expect(advice?.actions.map(({ button }) => button)).toEqual(['Set limit']);
