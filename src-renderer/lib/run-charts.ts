@@ -71,9 +71,8 @@ const CHARTS: readonly Chart[] = [
 /** 1, 2, 4 … 512 of each binary unit. */
 const BINARY_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
-/** uPlot's types name it by a const enum, which a single file cannot use. */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-enum-assignment
-const LOGARITHMIC: uPlot.Scale.Distr = 3;
+/** Of exponents. */
+const WHOLE_STEPS = [1, 2, 3, 5, 10];
 
 const AXIS_WIDTH = 72;
 const LINE_WIDTH = 1.75;
@@ -100,7 +99,10 @@ const known = (value: number | undefined): number | null => (value === undefined
 export function chartSet(places: readonly HTMLElement[], options: ChartOptions): ChartSet {
   const style = getComputedStyle(document.documentElement);
   const color = (name: string): string => style.getPropertyValue(name).trim();
-  const sync = uPlot.sync(`run-${Math.random()}`);
+  const sync = uPlot.sync('run');
+  const isLog = (chart: Chart): boolean => options.log && chart.log;
+  /** So that ticks are at round numbers of the unit. */
+  const baseOf = (chart: Chart): number => (chart.bytes && options.units === 'binary' ? 2 : 10);
   let bands: readonly number[] = [];
   let changes: readonly number[] = [];
   const plots = CHARTS.map((chart, index) => {
@@ -128,10 +130,12 @@ export function chartSet(places: readonly HTMLElement[], options: ChartOptions):
       },
       scales: {
         x: { time: false, range: (_plot, min, max) => [Math.min(0, min), Math.max(max, 1)] },
-        y:
-          options.log && chart.log
-            ? { distr: LOGARITHMIC, range: (_plot, min, max) => [Math.max(1, min * 0.8), Math.max(10, max * 1.2)] }
-            : { range: (_plot, _min, max) => [0, max > 0 ? max * 1.1 : 1] },
+        y: {
+          range: (_plot, min, max) => {
+            if (!isLog(chart)) return [0, max > 0 ? max * 1.1 : 1];
+            return Number.isFinite(min) && Number.isFinite(max) ? [Math.floor(min), Math.floor(max) + 1] : [0, 1];
+          },
+        },
       },
       axes: [
         {
@@ -151,8 +155,10 @@ export function chartSet(places: readonly HTMLElement[], options: ChartOptions):
           ticks: { show: false },
           size: AXIS_WIDTH,
           space: 26,
-          ...(chart.bytes && options.units === 'binary' && !(options.log && chart.log) && { incrs: BINARY_STEPS }),
-          values: (_plot, splits) => splits.map((value) => chart.format(value, options.units)),
+          ...(isLog(chart) && { incrs: WHOLE_STEPS }),
+          ...(chart.bytes && options.units === 'binary' && !isLog(chart) && { incrs: BINARY_STEPS }),
+          values: (_plot, splits) =>
+            splits.map((value) => chart.format(isLog(chart) ? baseOf(chart) ** value : value, options.units)),
         },
       ],
       series: [
@@ -190,7 +196,7 @@ export function chartSet(places: readonly HTMLElement[], options: ChartOptions):
         plot.setData([
           times,
           ...chart.lines.map(({ column }) =>
-            Array.from(series.column(column), (value) => (isDrawn(value, options.log && chart.log) ? value : null)),
+            Array.from(series.column(column), (value) => plotted(value, isLog(chart) ? baseOf(chart) : null)),
           ),
         ]);
       });
@@ -215,8 +221,12 @@ export function chartSet(places: readonly HTMLElement[], options: ChartOptions):
   };
 }
 
-/** A logarithmic axis has no zero. */
-const isDrawn = (value: number, logarithmic: boolean): boolean => !Number.isNaN(value) && (!logarithmic || value > 0);
+/** On a logarithmic axis (`base`) the exponents are drawn: it has no zero. Null: nothing is. */
+function plotted(value: number, base: number | null): number | null {
+  if (Number.isNaN(value)) return null;
+  if (base === null) return value;
+  return value > 0 ? Math.log(value) / Math.log(base) : null;
+}
 
 const emptyData = (chart: Chart): uPlot.AlignedData => [[], ...chart.lines.map(() => [])];
 

@@ -88,8 +88,8 @@ it(`the heap is the same after ${SAMPLES} samples were shown again and again`, a
   const page = await app.page(browser);
   const session = await page.context().newCDPSession(page);
   const heaps: number[] = [];
-  for (let round = 0; round < 6; round += 1) {
-    await page.getByRole('link', { name: 'History', exact: true }).click();
+  for (let round = 0; round < 8; round += 1) {
+    await page.getByRole('link', { name: 'History', exact: true }).first().click();
     await page.getByRole('row').filter({ hasText: 'long' }).getByRole('link').click();
     await page.getByRole('heading', { name: 'long has moved.', level: 1 }).waitFor();
     await page.waitForTimeout(1000);
@@ -98,9 +98,10 @@ it(`the heap is the same after ${SAMPLES} samples were shown again and again`, a
     heaps.push(usedSize / 1024 ** 2);
   }
   say(
-    `heap after each of 6 views of ${SAMPLES} samples: ${heaps.map((mib) => mib.toFixed(1)).join(', ')} MiB (run ${id})`,
+    `heap after each of 8 views of ${SAMPLES} samples: ${heaps.map((mib) => mib.toFixed(1)).join(', ')} MiB (run ${id})`,
   );
-  const [, first = 0] = heaps;
+  // The first views are still being compiled.
+  const first = heaps[3] ?? 0;
   expect(heaps.at(-1) ?? 0).toBeLessThan(first * 1.1);
   await page.context().close();
 });
