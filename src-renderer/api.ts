@@ -134,7 +134,10 @@ export class ServedHost implements GodwitApi {
     const { epoch, seq, name, data } = envelope.parse(message);
     if (!isEventName(name)) return; // a newer manager's
     if (seq > this.#seq) this.#seq = seq;
-    const event = { epoch, seq, name, data: events[name].parse(data) } as EventEnvelope;
+    const checked = events[name].safeParse(data);
+    // Not of the contract: what it would have told is asked for.
+    if (!checked.success) return this.#missed();
+    const event = { epoch, seq, name, data: checked.data } as EventEnvelope;
     for (const { onEvent } of this.#listeners) onEvent(event);
   }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import { defineStore } from 'pinia';
-import { ref } from 'vue';
+import { reactive } from 'vue';
 import { DEFAULT_SETTINGS, type EventEnvelope, type Settings } from '../../src-shared/contract.ts';
 import { useHost } from './host.ts';
 
 export const useSettings = defineStore('settings', () => {
-  const settings = ref<Settings>(DEFAULT_SETTINGS);
+  /** One object for the life of the page: who holds it sees every change. */
+  const settings = reactive<Settings>({ ...DEFAULT_SETTINGS });
 
   async function load(): Promise<void> {
     use(await useHost().call('settings.get', {}));
@@ -20,7 +21,7 @@ export const useSettings = defineStore('settings', () => {
   }
 
   function use(next: Settings): void {
-    settings.value = next;
+    Object.assign(settings, next);
     const { dataset } = document.documentElement;
     if (next.theme === 'system') delete dataset['theme'];
     else dataset['theme'] = next.theme;
