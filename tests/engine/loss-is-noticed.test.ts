@@ -38,7 +38,8 @@ async function reportAfter(transform: StreamTransform, cpu?: string): Promise<st
   expect(await rig.migrate()).toBe('completed');
   const text = await eventually(
     () => rig!.destination.serial(),
-    (seen) => seen.includes('CORRUPT'),
+    // The whole line: the guest writes it byte by byte.
+    (seen) => /CORRUPT [^\r\n]+[\r\n]/.test(seen),
     'the guest to notice',
   );
   return /CORRUPT [^\r\n]*/.exec(text)?.[0] ?? '';
