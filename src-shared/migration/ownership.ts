@@ -153,6 +153,19 @@ export function ownership(source: SourcePhase, destination: DestinationPhase): O
   return { runs: 'neither', recoverable };
 }
 
+/**
+ * The same for ends as they were heard. A `silent` end does not answer although its process may live: it can be in any
+ * phase that the other end's word leaves open, so it is never taken for gone. Nothing `recoverable`, and nobody running:
+ * it is not known who has the guest, and neither process may be ended.
+ */
+export function ownershipHeard(source: SourcePhase | 'silent', destination: DestinationPhase | 'silent'): Ownership {
+  if (source !== 'silent' && destination !== 'silent') return ownership(source, destination);
+  if (destination !== 'silent' && destinationMayRun[destination]) return ownership('gone', destination);
+  // Before its commit the source has the guest, whatever the other one says.
+  if (source !== 'silent' && (sourceMayRun[source] || source === 'stopped')) return ownership(source, 'gone');
+  return { runs: 'neither', recoverable: [] };
+}
+
 /** Where the guest is, as the source can know it. */
 export const sourceSentences: Readonly<Record<SourcePhase, string>> = {
   idle: 'The guest is here.',

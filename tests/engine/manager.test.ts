@@ -89,6 +89,23 @@ async function running(): Promise<MachineView> {
 /** So slow that it cannot finish by itself. */
 const slow = { capabilities: {}, parameters: { 'max-bandwidth': MIB, 'downtime-limit': 1 } };
 
+/** A move of a new machine to a new process that goes on for ever. */
+async function slowRun(): Promise<{ machine: MachineView; runId: string; active: RunView }> {
+  const machine = await running();
+  const { runId } = await call('migration.start', {
+    machineId: machine.id,
+    destination: { kind: 'new-process' },
+    profileId: 'balanced',
+    overrides: slow,
+    acceptedRisks: [],
+  });
+  const active = await until(
+    (event) => (event.name === 'run.changed' && event.data.status === 'active' ? event.data : undefined),
+    'status active',
+  );
+  return { machine, runId, active };
+}
+
 describe('a manager that starts for the first time', () => {
   it('has one demo machine running, which moves to a new process with the defaults', { timeout: 60_000 }, async () => {
     const { machines } = await call('machines.list', {});
@@ -139,18 +156,7 @@ describe('a manager that starts for the first time', () => {
 
 describe('a run', () => {
   it('is cancelled: the guest runs on at the source, and the receiver is gone', { timeout: 60_000 }, async () => {
-    const machine = await running();
-    const { runId } = await call('migration.start', {
-      machineId: machine.id,
-      destination: { kind: 'new-process' },
-      profileId: 'balanced',
-      overrides: slow,
-      acceptedRisks: [],
-    });
-    await until(
-      (event) => (event.name === 'run.changed' && event.data.status === 'active' ? true : undefined),
-      'status active',
-    );
+    const { machine, runId } = await slowRun();
     expect((await call('runs.where', { runId })).guest).toBe('source');
     await call('migration.cancel', { runId });
     const run = await ended(runId);
@@ -168,18 +174,7 @@ describe('a run', () => {
   });
 
   it('takes new limits while it is under way, and finishes by them', { timeout: 60_000 }, async () => {
-    const machine = await running();
-    const { runId } = await call('migration.start', {
-      machineId: machine.id,
-      destination: { kind: 'new-process' },
-      profileId: 'balanced',
-      overrides: slow,
-      acceptedRisks: [],
-    });
-    await until(
-      (event) => (event.name === 'run.changed' && event.data.status === 'active' ? true : undefined),
-      'status active',
-    );
+    const { runId } = await slowRun();
     await call('migration.setLimits', { runId, maxBandwidth: 0, downtimeLimitMs: 300 });
     expect(await ended(runId)).toMatchObject({ outcome: 'completed' });
     const { events } = await call('runs.events', { runId, from: 0, limit: 1000 });
@@ -189,18 +184,7 @@ describe('a run', () => {
   });
 
   it('whose destination dies leaves the guest running at the source and says so', { timeout: 60_000 }, async () => {
-    const machine = await running();
-    const { runId } = await call('migration.start', {
-      machineId: machine.id,
-      destination: { kind: 'new-process' },
-      profileId: 'balanced',
-      overrides: slow,
-      acceptedRisks: [],
-    });
-    const active = await until(
-      (event) => (event.name === 'run.changed' && event.data.status === 'active' ? event.data : undefined),
-      'status active',
-    );
+    const { runId, active } = await slowRun();
     process.kill(active.where.destination.pid ?? 0, 'SIGKILL');
     const run = await ended(runId);
     expect(run).toMatchObject({ outcome: 'failed', where: { guest: 'source', runs: true } });
@@ -223,6 +207,30 @@ describe('a run', () => {
     const { machines } = await call('machines.list', {});
     const state = (id: string) => machines.find((candidate) => candidate.id === id)?.state;
     expect([state(machine.id), state(receiver.id)]).toEqual(['left', 'running']);
+  });
+
+  it('asked for twice at once is started once, also into one waiting machine', { timeout: 60_000 }, async () => {
+    const [one, two] = [await running(), await running()];
+    const receiver = await call('machines.create', { settings: { ...settings, name: 'rx' }, receiver: true });
+    await inState(receiver.id, 'waiting');
+    const start = (machineId: string, destination: CallInput<'migration.start'>['destination']) =>
+      call('migration.start', {
+        machineId,
+        destination,
+        profileId: 'balanced',
+        overrides: slow,
+        acceptedRisks: [],
+      });
+    const into = { kind: 'waiting', machineId: receiver.id } as const;
+    const outcomes = await Promise.allSettled([start(one.id, into), start(one.id, into), start(two.id, into)]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+    expect(outcomes[1]).toMatchObject({
+      reason: { code: 'refused', message: expect.stringMatching(/^A run of db1 is being started/) as string },
+    });
+    await expect(start(two.id, into)).rejects.toMatchObject({ code: 'refused' });
+    const fresh = { kind: 'new-process' } as const;
+    const twice = await Promise.allSettled([start(two.id, fresh), start(two.id, fresh)]);
+    expect(twice.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
   });
 
   it('that cannot work is not started, and says why', { timeout: 60_000 }, async () => {

@@ -28,10 +28,12 @@ export class LiveMachine {
   #contactAt: number | null = null;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
+  #ended = false;
 
   private constructor(process: MachineProcess, hooks: LiveMachineHooks) {
     this.process = process;
     this.#hooks = hooks;
+    void process.exited.then(() => (this.#ended = true));
   }
 
   /** Rejects with the machine's last words when it does not come up; nothing is left then. */
@@ -40,10 +42,16 @@ export class LiveMachine {
     hooks: LiveMachineHooks,
     startProcess: StartProcess = spawnMachine,
   ): Promise<LiveMachine> {
-    return await LiveMachine.attach(startProcess(options), hooks);
+    const process = startProcess(options);
+    try {
+      return await LiveMachine.attach(process, hooks);
+    } catch (error) {
+      await process.dispose(); // it never had a guest that anyone knew of
+      throw error;
+    }
   }
 
-  /** Connects to a process that is there or is coming up. */
+  /** Connects to a process that is there or is coming up. One that does not answer is left as it is: it may have a guest. */
   static async attach(process: MachineProcess, hooks: LiveMachineHooks): Promise<LiveMachine> {
     const machine = new LiveMachine(process, hooks);
     try {
@@ -58,7 +66,7 @@ export class LiveMachine {
       machine.#timer = setInterval(() => void machine.look(), CONTACT_EVERY_MS);
       return machine;
     } catch (error) {
-      await machine.dispose();
+      machine.release();
       throw error;
     }
   }
@@ -79,6 +87,11 @@ export class LiveMachine {
   /** Milliseconds since it last answered; null when it never did. */
   get contactAgeMs(): number | null {
     return this.#contactAt === null ? null : performance.now() - this.#contactAt;
+  }
+
+  /** Its process is known to have ended. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   get silent(): boolean {

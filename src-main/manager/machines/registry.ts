@@ -7,29 +7,21 @@ import type { EventLog } from '../event-log.ts';
 import { identityOf } from '../store/process-identity.ts';
 import type { Store } from '../store/store.ts';
 import type { MachineRow } from '../store/types.ts';
-import { describeExit, MachineError, spawnMachine } from './builtin.ts';
-import { detachedProcesses, findDetachedMachine, startDetachedMachine, type FoundMachine } from './detached.ts';
-import { isSource, settleInterrupted } from './interrupted-run.ts';
+import { describeExit, spawnMachine } from './builtin.ts';
+import { startDetachedMachine, findDetachedMachine } from './detached.ts';
+import { joinLeftovers, type LeftoverHost } from './leftover-processes.ts';
 import { LiveMachine, spawnOptions, type LiveMachineHooks, type StartProcess } from './live-machine.ts';
 import type { MachineEvent } from './link.ts';
-import { canMove, machineState, type MachineFacts } from './machine-state.ts';
+import { checkSettings, newEntry, sentenceOf, viewOf, type MachineEntry } from './machine-entry.ts';
+
+export type { MachineEntry } from './machine-entry.ts';
 
 /** How long a deleted machine can be taken back; its process lives on until then. */
 const UNDO_MS = 10_000;
-
-/** One machine of the list. */
-export interface MachineEntry {
-  readonly id: string;
-  row: MachineRow;
-  live: LiveMachine | undefined;
-  process: MachineFacts['process'];
-  died: boolean;
-  /** When its guest was started: performance.now(). */
-  startedAt: number | null;
-  run: { readonly id: string; readonly role: 'source' | 'destination' } | null;
-  lastRun: MachineView['lastRun'];
-  listensAt: string | null;
-}
+/** How often a process that was found again, and does not answer, is asked. */
+const ASK_AGAIN_MS = 5000;
+/** As in the schema of a machine's settings. */
+const MAX_NAME = 60;
 
 export interface RegistryOptions {
   readonly store: Store;
@@ -63,45 +55,17 @@ export class MachineRegistry {
       this.#entries.set(row.id, entry);
       if (row.process !== null) await this.#findAgain(entry);
     }
-    return await this.#joinLeftovers();
+    return await joinLeftovers(this.#leftoverHost());
   }
 
-  async #joinLeftovers(): Promise<readonly string[]> {
-    const claimed = new Set(this.entries.map(({ live }) => live?.process.folder));
-    const sentences: string[] = [];
-    for (const { machineId, process } of detachedProcesses('')) {
-      if (claimed.has(process.folder)) continue;
-      const entry = this.#entries.get(machineId);
-      // Nobody's: its machine was deleted while its owner died.
-      if (entry === undefined) await process.dispose();
-      else sentences.push(await this.#joinLeftover(entry, process));
-    }
-    return sentences;
-  }
-
-  async #joinLeftover(entry: MachineEntry, process: FoundMachine): Promise<string> {
-    const { name } = entry.row.settings;
-    let other: LiveMachine;
-    try {
-      other = await LiveMachine.attach(process, this.#hooks(entry));
-    } catch (error) {
-      return `${name}: a process of an interrupted run does not answer: ${sentenceOf(error)}`;
-    }
-    const first = entry.live;
-    if (first === undefined) {
-      await this.adopt(entry, other);
-      return `${name} was found again in the process that an interrupted run had started.`;
-    }
-    const ends = (await isSource(first))
-      ? { source: first, destination: other }
-      : { source: other, destination: first };
-    const { owner, sentence } = await settleInterrupted(ends, name);
-    const [keep, drop] = owner === 'source' ? [ends.source, ends.destination] : [ends.destination, ends.source];
-    if (entry.live !== keep) await this.adopt(entry, keep);
-    await drop.dispose();
-    await keep.look();
-    this.changed(entry);
-    return sentence;
+  #leftoverHost(): LeftoverHost {
+    return {
+      entries: this.#entries,
+      attach: (entry, process) => LiveMachine.attach(process, this.#hooks(entry)),
+      adopt: (entry, live) => this.adopt(entry, live),
+      keepAside: (entry, live) => this.keepAside(entry, live),
+      changed: (entry) => this.changed(entry),
+    };
   }
 
   get entries(): readonly MachineEntry[] {
@@ -122,7 +86,15 @@ export class MachineRegistry {
   /** The machine with a process that answers; else a CallError that says what is missing. */
   live(id: string): { readonly entry: MachineEntry; readonly live: LiveMachine } {
     const entry = this.entry(id);
-    if (entry.live === undefined) throw new CallError('refused', `${entry.row.settings.name} is not running.`);
+    const { settings, process } = entry.row;
+    if (entry.live === undefined && entry.process === 'live' && process !== null) {
+      const pid = String(process.identity.pid);
+      throw new CallError(
+        'refused',
+        `${settings.name} does not answer: its process ${pid} is asked every few seconds.`,
+      );
+    }
+    if (entry.live === undefined) throw new CallError('refused', `${settings.name} is not running.`);
     return { entry, live: entry.live };
   }
 
@@ -133,16 +105,7 @@ export class MachineRegistry {
 
   async create(settings: MachineSettings, receiver: boolean): Promise<MachineView> {
     checkSettings(settings);
-    const row: MachineRow = {
-      id: randomUUID(),
-      kind: 'godwit',
-      settings,
-      receiver,
-      process: null,
-      lastWords: null,
-      createdAt: new Date().toISOString(),
-      deletedAt: null,
-    };
+    const row = newRow(settings, receiver);
     await this.#store.insertMachine(row);
     const entry = newEntry(row);
     this.#entries.set(row.id, entry);
@@ -205,6 +168,21 @@ export class MachineRegistry {
     const identity = identityOf(pid);
     const facts = identity === null ? null : { identity, folder, qmpPath, userQmpPath, serialPath };
     await this.#change(entry, { process: facts, lastWords: null });
+  }
+
+  /**
+   * A process that may have the guest of `entry`, although it could not be asked: it gets a place of its own on the
+   * list, so that nothing ends it and the user can look at it. Answers that place.
+   */
+  async keepAside(entry: MachineEntry, live: LiveMachine): Promise<MachineEntry> {
+    const suffix = ' (destination)';
+    const name = `${entry.row.settings.name.slice(0, MAX_NAME - suffix.length)}${suffix}`;
+    const row = newRow({ ...entry.row.settings, name }, true);
+    await this.#store.insertMachine(row);
+    const aside = newEntry(row);
+    this.#entries.set(row.id, aside);
+    await this.adopt(aside, live);
+    return aside;
   }
 
   /** Ends its process, and with it the guest. */
@@ -321,9 +299,11 @@ export class MachineRegistry {
     await this.#store.removeMachine(id).catch(() => undefined);
   }
 
+  /** A process that does not answer may have a guest all the same: it is left as it is, and asked again. */
   async #findAgain(entry: MachineEntry): Promise<void> {
     const found = entry.row.process === null ? null : findDetachedMachine(entry.row.process, entry.row.settings.name);
     if (found === null) {
+      entry.process = 'none';
       await this.#change(entry, { process: null });
       return;
     }
@@ -332,7 +312,11 @@ export class MachineRegistry {
       entry.startedAt = performance.now() - found.ageMs;
       await this.adopt(entry, live);
     } catch (error) {
-      await this.#change(entry, { process: null, lastWords: sentenceOf(error) });
+      entry.process = 'live';
+      await this.#change(entry, { lastWords: sentenceOf(error) });
+      setTimeout(() => {
+        if (!this.#closing && entry.live === undefined) void this.#findAgain(entry);
+      }, ASK_AGAIN_MS).unref();
     }
   }
 
@@ -354,64 +338,15 @@ export class MachineRegistry {
   }
 }
 
-function newEntry(row: MachineRow): MachineEntry {
+function newRow(settings: MachineSettings, receiver: boolean): MachineRow {
   return {
-    id: row.id,
-    row,
-    live: undefined,
-    process: 'none',
-    died: row.lastWords !== null,
-    startedAt: null,
-    run: null,
-    lastRun: null,
-    listensAt: null,
+    id: randomUUID(),
+    kind: 'godwit',
+    settings,
+    receiver,
+    process: null,
+    lastWords: null,
+    createdAt: new Date().toISOString(),
+    deletedAt: null,
   };
-}
-
-export function factsOf(entry: MachineEntry): MachineFacts {
-  return {
-    process: entry.process,
-    died: entry.died,
-    runState: entry.live?.runState ?? null,
-    silent: entry.live?.silent ?? false,
-    role: entry.run?.role ?? null,
-    blockedReasons: entry.live?.blockedReasons ?? [],
-  };
-}
-
-export function viewOf(entry: MachineEntry): MachineView {
-  const facts = factsOf(entry);
-  const { row, live } = entry;
-  return {
-    id: entry.id,
-    settings: row.settings,
-    kind: row.kind,
-    state: machineState(facts),
-    runState: facts.runState,
-    pid: live?.process.pid ?? null,
-    uptimeMs: entry.startedAt === null ? null : performance.now() - entry.startedAt,
-    contactAgeMs: live?.contactAgeMs ?? null,
-    userQmpPath: live?.process.userQmpPath ?? null,
-    canMove: canMove(facts),
-    activeRunId: entry.run?.id ?? null,
-    lastRun: entry.lastRun,
-    lastWords: row.lastWords,
-    createdAt: row.createdAt,
-    listensAt: entry.listensAt,
-  };
-}
-
-/** What the schema cannot say because two values meet. */
-function checkSettings({ memoryBytes, workingSetBytes, cpus }: MachineSettings): void {
-  if (workingSetBytes >= memoryBytes) {
-    throw new CallError('invalid', 'The working set does not fit into the memory: make it smaller.');
-  }
-  if (workingSetBytes < cpus * 4096) {
-    throw new CallError('invalid', 'The working set needs at least one page of 4 KiB for each vCPU.');
-  }
-}
-
-function sentenceOf(error: unknown): string {
-  if (error instanceof MachineError || error instanceof Error) return error.message;
-  return String(error);
 }

@@ -31,6 +31,7 @@ import { reasonOf, SourceLostError, withStop } from './run-errors.ts';
 import { limitWords, readLimits, type RunLimits } from './run-limits.ts';
 import { phaseSentence } from './sentences.ts';
 import { timeline, type Mark, type StepId } from './timeline.ts';
+import { untilStill } from './until-still.ts';
 import { askDestination, askSource, whereaboutsOf } from './whereabouts.ts';
 
 export interface ActiveRunPlan {
@@ -53,8 +54,10 @@ export interface ActiveRunHooks {
   readonly record: (run: RecordedRun) => RunRecorder;
   /** The guest runs at the destination, and both ends agree: what becomes of the processes. */
   readonly onMoved: () => Promise<void>;
-  /** It stayed. */
+  /** It stayed, which the source says itself or which the end of the destination's process proves. */
   readonly onStayed: () => Promise<void>;
+  /** An end does not answer, and it may be the one that has the guest: neither process may be ended. */
+  readonly onUnknown: () => Promise<void>;
 }
 
 /** How a run that is over ended. */
@@ -73,6 +76,8 @@ export class ActiveRun {
   readonly #marks: Mark[] = [];
   readonly #abort = new AbortController();
   readonly #unsubscribe: (() => void)[] = [];
+  /** The source's attempt is over. */
+  #rests = true;
   #samples = 0;
   #sample: RunSample | null = null;
   #status: MigrationStatus = 'none';
@@ -247,6 +252,8 @@ export class ActiveRun {
     } catch (error) {
       this.#abort.abort();
       ending = { outcome: this.#cancelling ? 'cancelled' : 'failed', error: reasonOf(error) };
+      // Not at the end of its attempt, or it cannot be told: an attempt that goes on could still give the guest away.
+      this.#rests = await untilStill(this.#plan.source.link);
     }
     await this.#end(ending);
   }
@@ -303,8 +310,7 @@ export class ActiveRun {
     this.#afterwards = 'cleanup';
     this.#changed();
     try {
-      if (where.guest === 'destination') await this.#hooks.onMoved();
-      else await this.#hooks.onStayed();
+      await this.#settle(where.guest);
     } catch (failure) {
       this.#tell('godwit', 'warning', 'cleanup', `The clean-up was not complete: ${reasonOf(failure)}`);
     }
@@ -321,6 +327,25 @@ export class ActiveRun {
     );
     const { id: _id, origin: _origin, startedAt: _startedAt, ...change } = this.record();
     await this.#recorder.finish({ ...change, outcome, endedAt: this.#endedAt });
+  }
+
+  async #settle(guest: Whereabouts['guest']): Promise<void> {
+    switch (guest) {
+      case 'destination': {
+        await this.#hooks.onMoved();
+        return;
+      }
+      case 'source': {
+        await this.#hooks.onStayed();
+        return;
+      }
+      case 'both-parts':
+      case 'nowhere':
+      case 'unknown': {
+        await this.#hooks.onUnknown();
+        return;
+      }
+    }
   }
 
   async #sampleUntilEnd(): Promise<void> {

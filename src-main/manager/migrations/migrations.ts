@@ -7,7 +7,8 @@ import { SHIPPED_PROFILES, type MigrationSettings } from '../../../src-shared/pr
 import type { RunView, Whereabouts } from '../../../src-shared/run.ts';
 import type { EventLog } from '../event-log.ts';
 import type { LiveMachine } from '../machines/live-machine.ts';
-import { viewOf, type MachineEntry, type MachineRegistry } from '../machines/registry.ts';
+import { viewOf, type MachineEntry } from '../machines/machine-entry.ts';
+import type { MachineRegistry } from '../machines/registry.ts';
 import { preflightItems } from '../preflight.ts';
 import { recordRun } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
@@ -25,6 +26,8 @@ export class Migrations {
   readonly #events: EventLog;
   readonly #machines: MachineRegistry;
   readonly #active = new Map<string, ActiveRun>();
+  /** Machines whose run is being prepared: from the request on, so that two requests at once do not both start. */
+  readonly #preparing = new Set<string>();
 
   constructor({ store, events, machines }: MigrationsOptions) {
     this.#store = store;
@@ -67,6 +70,22 @@ export class Migrations {
 
   /** Starts a run and answers its id once both ends are there. */
   async start(request: MigrationRequest & { readonly acceptedRisks: readonly string[] }): Promise<string> {
+    const { destination, machineId } = request;
+    const taken = destination.kind === 'waiting' ? [machineId, destination.machineId] : [machineId];
+    for (const id of taken) {
+      if (!this.#preparing.has(id)) continue;
+      const { name } = this.#machines.entry(id).row.settings;
+      throw new CallError('refused', `A run of ${name} is being started: wait for it, or open it under Runs.`);
+    }
+    for (const id of taken) this.#preparing.add(id);
+    try {
+      return await this.#start(request);
+    } finally {
+      for (const id of taken) this.#preparing.delete(id);
+    }
+  }
+
+  async #start(request: MigrationRequest & { readonly acceptedRisks: readonly string[] }): Promise<string> {
     const began = performance.now();
     const { items } = await this.preflight(request);
     for (const { severity, id, title, detail } of items) {
@@ -135,6 +154,10 @@ export class Migrations {
           const reason = error instanceof Error ? error.message : String(error);
           throw new CallError('failed', `The receiver did not start: ${reason}. ${name} was not touched.`);
         });
+        if (source.live === undefined) {
+          await live.dispose();
+          throw new CallError('refused', `${name} has ended while its receiver was being started.`);
+        }
         return { live, entry: undefined, labels: { source: 'this box', destination: 'new process' } };
       }
       case 'waiting': {
@@ -179,6 +202,11 @@ export class Migrations {
       },
       onStayed: async () => {
         if (receiver.entry === undefined) await receiver.live.dispose();
+        await entry.live?.look();
+      },
+      onUnknown: async () => {
+        if (receiver.entry === undefined && receiver.live.ended) await receiver.live.dispose();
+        else if (receiver.entry === undefined) await this.#machines.keepAside(entry, receiver.live);
         await entry.live?.look();
       },
     };

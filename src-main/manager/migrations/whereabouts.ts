@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** "Where is my VM?": both ends are asked, and the table of ownership decides. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import {
   destinationPhases,
-  ownership,
+  ownershipHeard,
   sourcePhases,
   type DestinationPhase,
   type SourcePhase,
@@ -16,31 +17,41 @@ import type { LiveMachine } from '../machines/live-machine.ts';
 
 const phaseReply = z.object({ side: z.string(), phase: z.string(), sentence: z.string() });
 
-/** One end as it answers now. */
-export interface AskedEnd {
-  readonly facts: EndFacts;
-  readonly phase: SourcePhase | DestinationPhase;
-}
+/** The end of a process is often noticed a moment after that of its connection. */
+const EXIT_SHOWS_WITHIN_MS = 1000;
 
-export async function askSource(machine: LiveMachine | undefined): Promise<AskedEnd & { readonly phase: SourcePhase }> {
+/** One end as it answers now; `silent`: it does not, and its process is not known to have ended. */
+export interface AskedEnd<Phase extends string> {
+  readonly facts: EndFacts;
+  readonly phase: Phase | 'silent';
+}
+export type AskedSource = AskedEnd<SourcePhase>;
+export type AskedDestination = AskedEnd<DestinationPhase>;
+
+export async function askSource(machine: LiveMachine): Promise<AskedSource> {
   const { facts, phase } = await ask(machine);
-  if (!facts.answers) return { facts, phase: 'gone' };
+  if (!facts.answers) return await silentOrGone(machine, facts);
   const known = sourcePhases.find((candidate) => candidate === phase);
   return { facts, phase: known ?? sourcePhaseOf(facts.status ?? undefined, facts.runState ?? '') };
 }
 
-export async function askDestination(
-  machine: LiveMachine | undefined,
-): Promise<AskedEnd & { readonly phase: DestinationPhase }> {
+export async function askDestination(machine: LiveMachine): Promise<AskedDestination> {
   const { facts, phase } = await ask(machine);
-  if (!facts.answers) return { facts, phase: 'gone' };
+  if (!facts.answers) return await silentOrGone(machine, facts);
   const known = destinationPhases.find((candidate) => candidate === phase);
   return { facts, phase: known ?? destinationPhaseOf(facts.runState ?? '') };
 }
 
-async function ask(
-  machine: LiveMachine | undefined,
-): Promise<{ readonly facts: EndFacts; readonly phase: string | null }> {
+async function silentOrGone({ process }: LiveMachine, facts: EndFacts): Promise<AskedEnd<'gone'>> {
+  const late = new AbortController();
+  const patience = sleep(EXIT_SHOWS_WITHIN_MS, 'silent' as const, { signal: late.signal });
+  patience.catch(() => undefined);
+  const phase = await Promise.race([process.exited.then(() => 'gone' as const), patience]);
+  late.abort();
+  return { facts: phase === 'gone' ? { ...facts, pid: null } : facts, phase };
+}
+
+async function ask(machine: LiveMachine): Promise<{ readonly facts: EndFacts; readonly phase: string | null }> {
   const absent: EndFacts = {
     pid: null,
     answers: false,
@@ -49,7 +60,6 @@ async function ask(
     contactAgeMs: null,
     sentence: null,
   };
-  if (machine === undefined) return { facts: absent, phase: null };
   const { pid } = machine.process;
   try {
     const runState = await machine.link.runState();
@@ -67,12 +77,8 @@ async function ask(
 }
 
 /** What the two answers mean. Pure. */
-export function whereaboutsOf(
-  source: AskedEnd & { readonly phase: SourcePhase },
-  destination: AskedEnd & { readonly phase: DestinationPhase },
-  name: string,
-): Whereabouts {
-  const { runs, recoverable } = ownership(source.phase, destination.phase);
+export function whereaboutsOf(source: AskedSource, destination: AskedDestination, name: string): Whereabouts {
+  const { runs, recoverable } = ownershipHeard(source.phase, destination.phase);
   const ends = { source: source.facts, destination: destination.facts };
   if (runs !== 'neither') {
     const running = ends[runs].runState === 'running';
@@ -86,11 +92,21 @@ export function whereaboutsOf(
   }
   const [preferred] = recoverable;
   if (preferred === undefined) {
-    return { guest: 'unknown', runs: false, sentence: `No end answers that could have ${name}.`, ...ends };
+    const sentence = unknownSentence(name, source.phase === 'silent', destination.phase === 'silent');
+    return { guest: 'unknown', runs: false, sentence, ...ends };
   }
   const remedy =
     preferred === 'destination'
       ? 'The whole guest is at the destination, stopped: it can be resumed there.'
       : 'The guest is at the source, stopped: it can be resumed there.';
   return { guest: preferred, runs: false, sentence: `${name} does not run now. ${remedy}`, ...ends };
+}
+
+function unknownSentence(name: string, sourceSilent: boolean, destinationSilent: boolean): string {
+  if (!sourceSilent && !destinationSilent) return `No end answers that could have ${name}.`;
+  const who =
+    sourceSilent && destinationSilent
+      ? 'neither end answers, though their processes live'
+      : `the ${sourceSilent ? 'source' : 'destination'} does not answer, though its process lives`;
+  return `It is not known where ${name} is: ${who}. Both processes are kept: look at them under Machines.`;
 }

@@ -62,7 +62,8 @@ function openFile({ path, busyTimeoutMs }: OpenOptions): Pick<OpenedDatabase, 'd
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const db = new Database(path, { timeout: busyTimeoutMs });
   try {
-    checkItIsOurs(db, path);
+    // One transaction: another process may be making the tables of a new file just now.
+    db.transaction(() => checkItIsOurs(db, path)).deferred();
     db.pragma('journal_mode = WAL');
     db.pragma('synchronous = NORMAL');
     db.pragma('foreign_keys = ON');

@@ -6,6 +6,7 @@ import {
   destinationPhases,
   destinationSentences,
   ownership,
+  ownershipHeard,
   sourceEvents,
   sourceMayRun,
   sourcePhases,
@@ -114,5 +115,34 @@ describe('ownership', () => {
       expect(destinationSentences[phase]).toMatch(/\.$/);
       for (const event of destinationEvents) expect(destinationPhases).toContain(stepDestination(phase, event));
     }
+  });
+
+  it('says of a pair with a silent end only what holds whatever phase that end is in', () => {
+    const everySource = [...sourcePhases, 'silent'] as const;
+    const everyDestination = [...destinationPhases, 'silent'] as const;
+    for (const source of everySource) {
+      for (const destination of everyDestination) {
+        const { runs, recoverable } = ownershipHeard(source, destination);
+        const claimed = runs === 'neither' ? recoverable[0] : runs;
+        if (claimed === undefined) continue;
+        const possible = reachable().filter(
+          (pair) =>
+            (source === 'silent' || pair.source === source) &&
+            (destination === 'silent' || pair.destination === destination),
+        );
+        const other = claimed === 'source' ? 'destination' : 'source';
+        for (const pair of possible) {
+          expect(ownership(pair.source, pair.destination).runs, `${source}/${destination}`).not.toBe(other);
+        }
+      }
+    }
+  });
+
+  it('does not take an end for gone because it does not answer', () => {
+    expect(ownershipHeard('silent', 'waiting')).toEqual({ runs: 'neither', recoverable: [] });
+    expect(ownershipHeard('handed-over', 'silent')).toEqual({ runs: 'neither', recoverable: [] });
+    expect(ownershipHeard('silent', 'silent')).toEqual({ runs: 'neither', recoverable: [] });
+    expect(ownershipHeard('returned', 'silent').runs).toBe('source');
+    expect(ownershipHeard('silent', 'owner').runs).toBe('destination');
   });
 });

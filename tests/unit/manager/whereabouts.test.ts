@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { settleStep } from '../../../src-main/manager/machines/interrupted-run.ts';
+import {
+  whereaboutsOf,
+  type AskedDestination,
+  type AskedSource,
+} from '../../../src-main/manager/migrations/whereabouts.ts';
+import { destinationPhases, sourcePhases } from '../../../src-shared/migration/ownership.ts';
+import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
+
+const facts = (answers: boolean, status: MigrationStatus | null = null) => ({
+  pid: 7,
+  answers,
+  runState: 'paused' as const,
+  status,
+  contactAgeMs: null,
+  sentence: null,
+});
+const source = (phase: AskedSource['phase'], status?: MigrationStatus): AskedSource => ({
+  phase,
+  facts: facts(phase !== 'silent' && phase !== 'gone', status),
+});
+const destination = (phase: AskedDestination['phase']): AskedDestination => ({
+  phase,
+  facts: facts(phase !== 'silent' && phase !== 'gone'),
+});
+
+describe('where the guest is', () => {
+  it('is not known when the end that may have it does not answer, and the sentence names that end', () => {
+    expect(whereaboutsOf(source('silent'), destination('waiting'), 'db1')).toMatchObject({
+      guest: 'unknown',
+      sentence:
+        'It is not known where db1 is: the source does not answer, though its process lives. Both processes are kept: look at them under Machines.',
+    });
+    expect(whereaboutsOf(source('handed-over'), destination('silent'), 'db1').sentence).toContain(
+      'the destination does',
+    );
+    expect(whereaboutsOf(source('silent'), destination('silent'), 'db1').sentence).toContain('neither end answers');
+  });
+
+  it('is the source before its commit, and the destination that runs it, whether or not the other one answers', () => {
+    expect(whereaboutsOf(source('returned'), destination('silent'), 'db1').guest).toBe('source');
+    expect(whereaboutsOf(source('silent'), destination('owner'), 'db1').guest).toBe('destination');
+  });
+
+  it('is lost only when both processes have ended', () => {
+    expect(whereaboutsOf(source('gone'), destination('gone'), 'db1').sentence).toBe(
+      'No end answers that could have db1.',
+    );
+  });
+});
+
+describe('a run whose owner died', () => {
+  it('is never settled for one end while the other one may have the guest', () => {
+    for (const late of [false, true]) {
+      for (const phase of destinationPhases) {
+        if (phase === 'owner') continue;
+        expect(['wait', 'unknown'], phase).toContain(settleStep(source('silent'), destination(phase), late));
+      }
+      for (const phase of ['committed', 'handed-over', 'gone'] as const) {
+        expect(['wait', 'unknown'], phase).toContain(settleStep(source(phase), destination('silent'), late));
+      }
+    }
+  });
+
+  it('starts the guest only at an end that has all of it, with the other one past its commit or gone', () => {
+    for (const from of sourcePhases) {
+      for (const to of destinationPhases) {
+        const step = settleStep(source(from, from === 'handed-over' ? 'completed' : undefined), destination(to), true);
+        const pair = `${from}/${to}`;
+        if (step === 'cont-destination') {
+          expect(['loaded', 'waiting'], pair).toContain(to);
+          expect(['handed-over', 'gone'], pair).toContain(from);
+        }
+        if (step === 'cont-source') {
+          expect(['committed', 'handed-over'], pair).toContain(from);
+          expect(to, pair).toBe('gone');
+        }
+      }
+    }
+  });
+
+  it('gives a source that hangs in its switchover the time to decide, and then leaves both ends alone', () => {
+    expect(settleStep(source('stopped'), destination('loaded'), false)).toBe('wait');
+    expect(settleStep(source('stopped'), destination('loaded'), true)).toBe('unknown');
+  });
+});
