@@ -59,7 +59,7 @@ function chosen(args: readonly string[]): { suites: readonly Suite[]; long: bool
 }
 
 async function runSuite(
-  { name, budgetMinutes, realMachines }: Suite,
+  { name, budgetMinutes }: Suite,
   long: boolean,
   noKvm: string | null,
   interrupt: AbortSignal,
@@ -76,7 +76,7 @@ async function runSuite(
   if (name === 'unit' && !long) parts.push(await runChecks(signal));
   if (name === 'native' && !long) parts.push(await runCoreTests({ signal, env, noKvm }));
   if (name === 'faults') parts.push(await runFuzzTargets({ long, signal, env }));
-  parts.push(await runVitest({ suite: name, long, signal, env, cannotRun: realMachines ? noKvm : null }));
+  parts.push(await runVitest({ suite: name, long, signal, env, noKvm }));
   parts.push(...(await endLeftovers(mark)).map((process) => failure(`${name}: left a process behind: ${process}`)));
   if (limit.aborted) parts.push(failure(`${name}: took more than ${LIMIT_FACTOR} times its budget and was ended`));
 

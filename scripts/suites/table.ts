@@ -5,7 +5,7 @@ export interface Suite {
   readonly name: string;
   /** What it should take at most on 2 processors. */
   readonly budgetMinutes: number;
-  /** Runs virtual machines: its test files run one at a time. */
+  /** Runs machines: its test files run one at a time. */
   readonly realMachines: boolean;
 }
 

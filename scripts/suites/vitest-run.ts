@@ -4,27 +4,40 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { root, runCommand } from './command.ts';
 import type { Outcome } from './outcome.ts';
-import { failure, nothing } from './outcome.ts';
+import { failure, nothing, sum } from './outcome.ts';
 
 export interface VitestRun {
   readonly suite: string;
   readonly long: boolean;
   readonly signal: AbortSignal;
   readonly env: NodeJS.ProcessEnv;
-  /** Why none of the tests can run here; they are counted and named as skipped. */
-  readonly cannotRun: string | null;
+  /** Why no virtual machine can run here: the tests of files that need one are counted and named as skipped. */
+  readonly noKvm: string | null;
 }
+
+/** The line by which a test file says that it runs vCPUs. */
+const NEEDS_KVM = /^\/\/ needs: kvm$/m;
 
 /** Runs the tests/SUITE/*.test.ts, showing Vitest's own report. */
 export async function runVitest(run: VitestRun): Promise<Outcome> {
-  if (testFiles(run).length === 0) return nothing;
-  if (run.cannotRun !== null) return await listAsSkipped(run, run.cannotRun);
+  const files = testFiles(run);
+  const cannot = files.filter(
+    (file) => run.noKvm !== null && NEEDS_KVM.test(readFileSync(path.join(root, file), 'utf8')),
+  );
+  const outcomes: Outcome[] = [];
+  if (files.length > cannot.length) outcomes.push(await runFiles(run, cannot));
+  if (run.noKvm !== null && cannot.length > 0) outcomes.push(await listAsSkipped(run, cannot, run.noKvm));
+  return sum(outcomes);
+}
+
+async function runFiles(run: VitestRun, exclude: readonly string[]): Promise<Outcome> {
   const folder = mkdtempSync(path.join(tmpdir(), 'godwit-tests-'));
   const file = path.join(folder, 'outcome.json');
   try {
     const reporters = ['--reporter=default', `--reporter=${path.join(import.meta.dirname, 'vitest-reporter.ts')}`];
+    const excluded = exclude.map((name) => `--exclude=${name}`);
     const env = { ...environment(run), GODWIT_OUTCOME_FILE: file };
-    const { code, aborted } = await runCommand('vitest', ['run', '--project', run.suite, ...reporters], {
+    const { code, aborted } = await runCommand('vitest', ['run', '--project', run.suite, ...excluded, ...reporters], {
       signal: run.signal,
       env,
     });
@@ -39,15 +52,17 @@ export async function runVitest(run: VitestRun): Promise<Outcome> {
   }
 }
 
+/** Paths from the root. */
 function testFiles({ suite, long }: VitestRun): string[] {
-  const folder = path.join(root, 'tests', suite);
-  if (!existsSync(folder)) return [];
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
-  return names.filter((name) => name.endsWith('.test.ts') && name.endsWith('.long.test.ts') === long);
+  const folder = path.join('tests', suite);
+  if (!existsSync(path.join(root, folder))) return [];
+  return readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts') && name.endsWith('.long.test.ts') === long)
+    .map((name) => path.join(folder, name));
 }
 
-async function listAsSkipped(run: VitestRun, reason: string): Promise<Outcome> {
-  const { code, output } = await runCommand('vitest', ['list', '--json', '--project', run.suite], {
+async function listAsSkipped(run: VitestRun, files: readonly string[], reason: string): Promise<Outcome> {
+  const { code, output } = await runCommand('vitest', ['list', '--json', '--project', run.suite, ...files], {
     signal: run.signal,
     capture: true,
     env: environment(run),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 /** How the app feels, in figures: printed beside their limits, on whatever box this is. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

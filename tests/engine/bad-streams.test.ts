@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 import { describe, expect, it } from 'vitest';
 import { runDemo, type DemoOptions, type DemoProgress, type DemoResult } from '../../src-main/manager/demo.ts';
 import { startStreamProxy, type StreamProxy } from '../support/stream-proxy.ts';

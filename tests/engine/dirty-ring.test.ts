@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 /** A source that tracks dirty pages by KVM's dirty rings does what one does that tracks them by the log. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { QmpClient } from '../../src-main/control/client.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -12,6 +12,7 @@ import { inspectStream } from '../../src-main/machine/inspect/inspect.ts';
 import type { InspectReport, SectionReport } from '../../src-main/machine/inspect/report.ts';
 import { inspectText } from '../../src-main/shells/cli/inspect-text.ts';
 import { bytesOf, capturedStream, capturedStreams } from '../support/captured-streams.ts';
+import { skipWithoutKvm } from '../support/skip-without-kvm.ts';
 import { MigrationRig } from '../support/migration-rig.ts';
 import { seeded } from '../unit/vmstate/seeded.ts';
 
@@ -221,7 +222,8 @@ describe('configuration', () => {
 });
 
 describe('a stream between two Godwits', () => {
-  it('is read to its end, and its RAM is what the destination has', async () => {
+  it('is read to its end, and its RAM is what the destination has', async (context) => {
+    skipWithoutKvm(context);
     const rig = await MigrationRig.start({ memoryBytes: 32 * 1024 ** 2, paused: true });
     try {
       const recorder = await record(

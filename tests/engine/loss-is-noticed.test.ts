@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 /**
  * The demo's verdict is worth something only if it can be "no": whatever is lost on the way, the guest itself says so.
  */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MachineSpawnOptions } from '../../src-main/manager/machines/builtin.ts';
+import { skipWithoutKvm } from '../support/skip-without-kvm.ts';
 import { startMachine, until, type TestMachine } from '../support/machine.ts';
 
 const MIB = 1024 ** 2;
@@ -122,7 +123,8 @@ describe('x-godwit-dirty', () => {
     expect(await dirty(destination, { 'pages-per-second': 0 })).toBe(0);
   });
 
-  it('is refused with a sentence for what cannot be', async () => {
+  it('is refused with a sentence for what cannot be', async (context) => {
+    skipWithoutKvm(context);
     await using machine = await startNone();
     await expect(dirty(machine, {})).rejects.toThrow("Parameter 'pages-per-second' is missing");
     await expect(dirty(machine, { 'pages-per-second': 1_000_001 })).rejects.toThrow(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 /** pause-before-switchover: the guest is stopped and waits for a word. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { eventually, MigrationRig } from '../support/migration-rig.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 import { afterEach, expect, it } from 'vitest';
 import { ownership } from '../../src-shared/migration/ownership.ts';
 import { MigrationRig } from '../support/migration-rig.ts';

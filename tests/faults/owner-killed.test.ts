@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 /** The app is killed while it moves a detached machine: exactly one guest runs, and the next start shows where. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

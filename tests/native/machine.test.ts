@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// needs: kvm
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';

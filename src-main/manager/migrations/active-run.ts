@@ -330,22 +330,10 @@ export class ActiveRun {
   }
 
   async #settle(guest: Whereabouts['guest']): Promise<void> {
-    switch (guest) {
-      case 'destination': {
-        await this.#hooks.onMoved();
-        return;
-      }
-      case 'source': {
-        await this.#hooks.onStayed();
-        return;
-      }
-      case 'both-parts':
-      case 'nowhere':
-      case 'unknown': {
-        await this.#hooks.onUnknown();
-        return;
-      }
-    }
+    const { onMoved, onStayed, onUnknown } = this.#hooks;
+    if (guest === 'destination') await onMoved();
+    else if (guest === 'source' && this.#rests) await onStayed();
+    else await onUnknown();
   }
 
   async #sampleUntilEnd(): Promise<void> {
