@@ -94,7 +94,7 @@ const migrationAddress = taggedUnion('transport', {
 });
 
 const channels: Optional<readonly MigrationChannel[]> = optional(
-  array(object({ 'channel-type': oneOf(['main']), addr: migrationAddress })),
+  array(object({ 'channel-type': oneOf(['main', 'cpr']), addr: migrationAddress })),
 );
 
 /** `migrate`. `detach` is accepted and has no effect; `blk` and `inc` are block migration, which is gone. */

@@ -84,6 +84,11 @@ export class QmpServer {
     clearTimeout(deadline);
   }
 
+  /** Ends the current client's connection; the next one that waits has its turn. */
+  drop(): void {
+    this.#client?.connection.destroy();
+  }
+
   #accept(connection: Connection): void {
     if (this.#closing || this.#waiting.length >= MAX_WAITING_CLIENTS) {
       connection.destroy();

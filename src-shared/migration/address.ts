@@ -188,8 +188,8 @@ export const NEED_ADDRESS = "need either 'uri' or 'channels' argument";
  * the main channel.
  */
 export function addressOf(request: {
-  readonly uri?: string;
-  readonly channels?: readonly MigrationChannel[];
+  readonly uri?: string | undefined;
+  readonly channels?: readonly MigrationChannel[] | undefined;
 }): AddressOutcome {
   const { uri, channels } = request;
   if ((uri === undefined) === (channels === undefined)) return refuse(NEED_ADDRESS);

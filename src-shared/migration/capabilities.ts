@@ -19,20 +19,20 @@ export const CAPABILITIES = [
   { name: 'events', mechanism: 'available' },
   { name: 'postcopy-ram', mechanism: 'missing' },
   { name: 'x-colo', mechanism: 'missing' },
-  { name: 'release-ram', mechanism: 'missing' },
+  { name: 'release-ram', mechanism: 'available' },
   { name: 'block', mechanism: 'missing' },
   { name: 'return-path', mechanism: 'available' },
   { name: 'pause-before-switchover', mechanism: 'available' },
   { name: 'multifd', mechanism: 'missing' },
-  { name: 'dirty-bitmaps', mechanism: 'missing' },
+  { name: 'dirty-bitmaps', mechanism: 'idle' },
   { name: 'postcopy-blocktime', mechanism: 'missing' },
   { name: 'late-block-activate', mechanism: 'idle' },
-  { name: 'x-ignore-shared', mechanism: 'missing' },
-  { name: 'validate-uuid', mechanism: 'missing' },
+  { name: 'x-ignore-shared', mechanism: 'available' },
+  { name: 'validate-uuid', mechanism: 'available' },
   { name: 'background-snapshot', mechanism: 'missing' },
   { name: 'zero-copy-send', mechanism: 'missing' },
   { name: 'postcopy-preempt', mechanism: 'missing' },
-  { name: 'switchover-ack', mechanism: 'missing' },
+  { name: 'switchover-ack', mechanism: 'available' },
   { name: 'dirty-limit', mechanism: 'missing' },
   { name: 'mapped-ram', mechanism: 'missing' },
 ] as const satisfies readonly { readonly name: string; readonly mechanism: Mechanism }[];
@@ -88,6 +88,9 @@ const NOT_WITH_SNAPSHOT: readonly CapabilityName[] = [
 
 export const ZERO_COPY_REFUSAL = 'Zero copy only available for non-compressed non-TLS multifd migration';
 
+/** What `block`, `blk` and `inc` answer: disks that travel inside the stream are gone (removed from QEMU in 9.1). */
+export const NO_BLOCK_MIGRATION = 'QEMU compiled without old-style (blk/-b, inc/-i) block migration';
+
 /** A rule answers with the sentence that refuses the set, or nothing. */
 type Rule = (next: CapabilitySet, context: CapabilityContext) => string | undefined;
 
@@ -136,6 +139,7 @@ const dirtyLimit: Rule = (next, { dirtyRing = false }) => {
 
 /** In the order in which QEMU tests them: the first sentence is the answer. */
 const RULES: readonly Rule[] = [
+  (next) => sentenceIf(next.block, NO_BLOCK_MIGRATION),
   postcopyOnThisHost,
   conflict('postcopy-ram', 'x-ignore-shared', 'Postcopy is not compatible with ignore-shared'),
   conflict('postcopy-ram', 'multifd', 'Postcopy is not yet compatible with multifd'),

@@ -15,7 +15,9 @@ export type BitmapMapping = {
 };
 
 export const MULTIFD_COMPRESSIONS = ['none', 'zlib', 'zstd'] as const;
-export const MIGRATION_MODES = ['normal', 'cpr-reboot'] as const;
+/** `cpr-transfer` is of 10.0. */
+export const MIGRATION_MODES = ['normal', 'cpr-reboot', 'cpr-transfer'] as const;
+export type MigrationMode = (typeof MIGRATION_MODES)[number];
 export const ZERO_PAGE_DETECTIONS = ['none', 'legacy', 'multifd'] as const;
 
 /** The whole set, by QEMU's names. `block-bitmap-mapping` is absent until it is set. */
@@ -59,7 +61,7 @@ export type MigrationParameters = {
   readonly 'x-vcpu-dirty-limit-period': Uint64;
   /** MB per second. */
   readonly 'vcpu-dirty-limit': Uint64;
-  readonly mode: (typeof MIGRATION_MODES)[number];
+  readonly mode: MigrationMode;
   readonly 'zero-page-detection': (typeof ZERO_PAGE_DETECTIONS)[number];
 };
 
@@ -249,6 +251,6 @@ export function applyParameters(
  */
 export function missingParameterMechanism(set: MigrationParameters): string | undefined {
   if (set['tls-creds'] !== '') return `No TLS credentials with id '${set['tls-creds']}'`;
-  if (set.mode !== 'normal') return `Migration mode '${set.mode}' is not supported by this version of Godwit`;
+  if (set.mode === 'cpr-transfer') return `Migration mode '${set.mode}' is not supported by this version of Godwit`;
   return undefined;
 }

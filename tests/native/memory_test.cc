@@ -91,6 +91,24 @@ TEST_CASE("populated guest memory keeps its content, lies in huge pages where th
   CHECK((huge == 0 || huge == 4096 || huge == 2048));
 }
 
+TEST_CASE("discarded guest memory is given back to the kernel and reads as zeros") {
+  for (const bool anonymous : {false, true}) {
+    auto memory = make(8 * kMiB, anonymous);
+    const std::atomic<bool> go_on{false};
+    REQUIRE(memory->populate(go_on).ok());
+    REQUIRE(memory->write(5 << 20, std::vector<std::uint8_t>(4096, 0x5a)).ok());
+    REQUIRE(memory->discard().ok());
+    if (!anonymous) {
+      struct stat status = {};
+      REQUIRE(::fstat(memory->fd(), &status) == 0);
+      CHECK(status.st_blocks == 0);
+    }
+    std::vector<std::uint8_t> page(4096, 1);
+    REQUIRE(memory->read(5 << 20, page).ok());
+    CHECK(page == std::vector<std::uint8_t>(4096, 0));
+  }
+}
+
 TEST_CASE("guest memory refuses sizes and names that cannot be, with a sentence") {
   CHECK(refusal({.name = "", .size = kMiB}).find("name") != std::string::npos);
   CHECK(refusal({.name = std::string(256, 'x'), .size = kMiB}).find("255") != std::string::npos);

@@ -15,6 +15,7 @@ import { withSignal } from './channels/open.ts';
 import { asLoadError, MigrationError } from './errors.ts';
 import type { EngineMachine } from './machine-interface.ts';
 import { checkBlockList } from './ram/block-list.ts';
+import { readConfiguration } from './stream/configuration-reader.ts';
 import * as read from './stream/reader.ts';
 import * as wire from './stream/wire.ts';
 import * as write from './stream/writer.ts';
@@ -28,6 +29,10 @@ const drainChunk = 64 * 1024;
 export interface IncomingOptions {
   readonly machine: EngineMachine;
   readonly target: SocketTarget;
+  /** x-ignore-shared is on here: the source must have it on as well. */
+  readonly ignoreShared: boolean;
+  /** switchover-ack is on here: the source is told at once that nothing needs more time. */
+  readonly switchoverAck: boolean;
   /** Called on every status change, after it. */
   readonly onStatus: (status: MigrationStatus) => void;
   /** The connection has come and gone without success: nothing of the guest is here. */
@@ -86,6 +91,11 @@ export class IncomingMigration {
     return true;
   }
 
+  /** Cuts the link, as a lost one does. */
+  yank(): void {
+    this.#channel?.shutdown();
+  }
+
   /** Ends the attempt: nothing will be taken over any more by itself. */
   async close(): Promise<void> {
     this.#interrupt.abort(new MigrationError('cancelled', 'The destination was asked to quit'));
@@ -120,7 +130,12 @@ export class IncomingMigration {
 
   async #load(channel: Channel): Promise<void> {
     await this.#readHeader(channel);
-    await read.readConfiguration(channel, this.#options.machine.machineType);
+    const { machine, ignoreShared } = this.#options;
+    await readConfiguration(channel, {
+      machineType: machine.machineType,
+      uuid: machine.uuid,
+      capabilities: ignoreShared ? ['x-ignore-shared'] : [],
+    });
     for (;;) {
       const element = await read.readElement(channel);
       if (element.kind === 'eof') break;
@@ -128,7 +143,23 @@ export class IncomingMigration {
       else await this.#section(channel, element);
     }
     if (!this.#blocksKnown) throw new MigrationError('stream', 'The migration stream ended without a RAM section');
+    this.#requireEveryPage();
     await this.#options.machine.applyLoadedState();
+  }
+
+  /**
+   * A source with x-ignore-shared leaves out blocks that both ends map. Here memory belongs to one process, so what was
+   * left out is missing: every page of a live migration comes at least once.
+   */
+  #requireEveryPage(): void {
+    const { ignoreShared, machine } = this.#options;
+    if (!ignoreShared || this.#loader === undefined) return;
+    const pages = machine.ramBlocks.reduce((sum, { sizeBytes }) => sum + sizeBytes / wire.TARGET_PAGE_SIZE, 0);
+    if (this.#loader.normalPages + this.#loader.zeroPages >= pages) return;
+    throw new MigrationError(
+      'stream',
+      'The source left out shared memory, and this machine shares none: turn x-ignore-shared off on both ends',
+    );
   }
 
   /** Whoever connects and says nothing must not hold the place of the real source for ever. */
@@ -157,6 +188,8 @@ export class IncomingMigration {
         if (this.#returnPathOpen)
           throw new MigrationError('stream', 'CMD_OPEN_RETURN_PATH called when RP already open');
         this.#returnPathOpen = true;
+        // No device of ours needs more time (migration-stream.md 3.1).
+        if (this.#options.switchoverAck) channel.enqueue(write.returnPathMessage(wire.RETURN_PATH_SWITCHOVER_ACK));
         return;
       case wire.COMMAND_PING:
         read.requireLength(element, 4);
@@ -228,7 +261,7 @@ export class IncomingMigration {
         case 'eos':
           return;
         case 'mem-size': {
-          const announced = await read.readBlockList(channel, BigInt(end.value));
+          const announced = await read.readBlockList(channel, BigInt(end.value), this.#options.ignoreShared);
           const blocks = checkBlockList(announced, this.#options.machine.ramBlocks);
           this.#loader.close();
           this.#loader = new native.RamLoader(blocks);

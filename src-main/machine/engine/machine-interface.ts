@@ -12,6 +12,8 @@ export interface RamBlock {
   /** idstr in the stream, such as `microvm.ram`. */
   readonly name: string;
   readonly sizeBytes: number;
+  /** Guest physical address of its first byte. */
+  readonly guestAddress: number;
   readonly memory: GuestMemory;
   /** Whose dirty log covers the block. */
   readonly machine?: VirtualMachine;
@@ -29,6 +31,8 @@ export interface SavedSection {
 export interface EngineMachine {
   /** Machine name of the configuration section, such as `microvm`. */
   readonly machineType: string;
+  /** 16 bytes, where one was set. */
+  readonly uuid: Uint8Array | undefined;
   /** Blocks in the order in which they are listed and scanned: largest first. */
   readonly ramBlocks: readonly RamBlock[];
 
@@ -40,6 +44,8 @@ export interface EngineMachine {
   resumeAfterMigration(): Promise<void>;
   /** The guest has left: `postmigrate`. */
   leaveAfterMigration(): void;
+  /** Gives the memory of a guest that has left back to the kernel: it cannot be run here any more. */
+  releaseMemory(): Promise<void>;
 
   /** State of every device, in stream order. Only while stopped. */
   saveSections(): Promise<SavedSection[]>;

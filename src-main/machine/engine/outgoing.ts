@@ -30,6 +30,16 @@ export interface OutgoingOptions {
   readonly target: SocketTarget;
   /** Open the return path: the destination reports its verdict, and two Godwits agree on the commit. */
   readonly returnPath: boolean;
+  /** Stop the guest before anything is copied (mode cpr-reboot). */
+  readonly stopFirst: boolean;
+  /** Wait for the destination's SWITCHOVER_ACK before a running guest is stopped (switchover-ack). */
+  readonly switchoverAck: boolean;
+  /** Send the machine's UUID for the destination to compare (validate-uuid). */
+  readonly validateUuid: boolean;
+  /** Announce x-ignore-shared: guest physical addresses travel with the block list. */
+  readonly ignoreShared: boolean;
+  /** Give the memory back to the kernel once the destination has confirmed that it has the guest (release-ram). */
+  readonly releaseRam: boolean;
   /** Hold with the guest stopped before the last pass, until continue() (pause-before-switchover). */
   readonly pauseBeforeSwitchover: boolean;
   readonly parameters: () => PrecopyParameters;
@@ -106,6 +116,18 @@ export class OutgoingMigration {
     if (this.#status === 'pre-switchover') this.#released.resolve();
   }
 
+  /** Threads of this attempt, as query-migrationthreads lists them. */
+  get threads(): readonly { readonly name: string; readonly threadId: number }[] {
+    const threadId = this.#stream?.channel.writerThreadId ?? 0;
+    return threadId === 0 ? [] : [{ name: 'live_migration', threadId }];
+  }
+
+  /** Cuts the link, as a lost one does: whoever yanks wants a hanging connection to fail. */
+  yank(): void {
+    this.#stream?.channel.shutdown();
+    if (this.#stream === undefined) this.#stopEverything(new MigrationError('link', 'The connection was yanked'));
+  }
+
   /** Asks for the end of this attempt. Accepted until the commit; the guest then stays here. */
   cancel(): CancelOutcome {
     const oneWayOut = this.#phase === 'stopped' && !this.#options.returnPath && this.#stream?.stateWritten === true;
@@ -127,9 +149,10 @@ export class OutgoingMigration {
       const stream = new OutgoingStream(await connectChannel(this.#options.target, this.#interrupt.signal));
       this.#stream = stream;
       const precopy = await this.#setUp(stream);
-      await precopy.copyWhileRunning(this.#returnPath?.features ?? Promise.resolve());
+      await precopy.copyWhileRunning(this.#peerReady());
       await this.#switchOver(stream, precopy);
       await this.#agree(stream);
+      await this.#releaseRam();
       this.#complete();
     } catch (error) {
       await this.#unwind(await this.#firstCause(error));
@@ -144,7 +167,7 @@ export class OutgoingMigration {
   async #setUp(stream: OutgoingStream): Promise<Precopy> {
     const { machine, returnPath, parameters, onPass } = this.#options;
     const started = performance.now();
-    stream.put(write.header(), write.configuration(machine.machineType));
+    stream.put(write.header(), this.#configuration());
     if (returnPath) this.#openReturnPath(stream);
     const saver = new native.RamSaver(machine.ramBlocks);
     this.#saver = saver;
@@ -158,11 +181,20 @@ export class OutgoingMigration {
       signal: this.#interrupt.signal,
     });
     this.#precopy = precopy;
-    await precopy.setUp(machine.ramBlocks);
+    await precopy.setUp(machine.ramBlocks, this.#options.ignoreShared);
+    if (this.#options.stopFirst) await this.#stopGuest();
     this.#throwIfInterrupted();
     this.statistics.setupMs = performance.now() - started;
     this.#setStatus('active');
     return precopy;
+  }
+
+  #configuration(): Buffer {
+    const { machine, validateUuid, ignoreShared } = this.#options;
+    return write.configuration(machine.machineType, {
+      capabilities: ignoreShared ? ['x-ignore-shared'] : [],
+      uuid: validateUuid ? machine.uuid : undefined,
+    });
   }
 
   #openReturnPath(stream: OutgoingStream): void {
@@ -179,9 +211,7 @@ export class OutgoingMigration {
     const features = await this.#returnPath?.features;
     this.#commitOffered = features !== undefined && (features & wire.GODWIT_FEATURE_COMMIT) !== 0;
     const before = stream.bytes;
-    this.statistics.stoppedAt = performance.now();
-    this.#step('guest-stopped');
-    await this.#options.machine.stopForMigration();
+    if (!this.#options.stopFirst) await this.#stopGuest();
     this.#throwIfInterrupted();
     if (this.#options.pauseBeforeSwitchover) await this.#hold();
     await precopy.copyRest();
@@ -191,6 +221,20 @@ export class OutgoingMigration {
     // whether this still gets through says nothing about the guest.
     stream.put(write.vmdescription(description));
     this.statistics.downtimeBytes = stream.bytes - before;
+  }
+
+  async #stopGuest(): Promise<void> {
+    this.statistics.stoppedAt = performance.now();
+    this.#step('guest-stopped');
+    await this.#options.machine.stopForMigration();
+  }
+
+  /** What must have come from the destination before the guest may be stopped. */
+  async #peerReady(): Promise<void> {
+    const { switchoverAck, machine } = this.#options;
+    await this.#returnPath?.features;
+    // A guest that does not run cannot be stopped too early (qmp-migration.md 9.1).
+    if (switchoverAck && machine.running) await this.#returnPath?.switchoverAck;
   }
 
   /** No time-out: a user decides (pre-switchover). A link that is lost meanwhile ends it, and the guest goes on here. */
@@ -261,6 +305,15 @@ export class OutgoingMigration {
   }
 
   // --- ends
+
+  /** Only after the destination's own word that it has the guest: until then this is the guest's only certain copy. */
+  async #releaseRam(): Promise<void> {
+    if (!this.#options.releaseRam || this.#returnPath === undefined || this.#phase !== 'handed-over') return;
+    await this.#releaseSaver();
+    await this.#options.machine.releaseMemory().catch((error: unknown) => {
+      this.#error ??= new MigrationError('machine', messageOf(error), { cause: error });
+    });
+  }
 
   #complete(): void {
     this.statistics.finish(performance.now(), this.transferredBytes);

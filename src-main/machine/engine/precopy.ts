@@ -51,13 +51,13 @@ export class Precopy {
   }
 
   /** Starts dirty tracking and sends the block list: the START section. */
-  async setUp(blocks: readonly RamBlock[]): Promise<void> {
+  async setUp(blocks: readonly RamBlock[], withAddresses: boolean): Promise<void> {
     const { stream, saver } = this.#options;
     await saver.start();
     this.#countSync(0);
     stream.put(
       write.sectionStart(wire.SECTION_START, ramSectionId, 'ram', 0, wire.RAM_SECTION_VERSION),
-      write.ramSetup(blocks),
+      write.ramSetup(blocks, withAddresses),
     );
     stream.endRamSection();
   }

@@ -6,6 +6,7 @@ import { plainText } from '../../../src-shared/plain-text.ts';
 import { UsageError } from '../../../src-shared/usage-error.ts';
 import type { JsonValue } from '../../control/json.ts';
 import { QmpServer } from '../../control/server.ts';
+import { DirtyRate } from '../engine/convergence/dirty-rate.ts';
 import { createMachine } from '../vm/create-machine.ts';
 import type { Machine } from '../vm/machine.ts';
 import { machineCommands } from './commands.ts';
@@ -39,6 +40,7 @@ class MachineProcess {
   readonly #ending = Promise.withResolvers<Ending>();
   #machine: Machine | undefined;
   #migrations: MigrationService | undefined;
+  #dirtyRate: DirtyRate | undefined;
 
   async run(options: MachineOptions): Promise<number> {
     const onSignal = (): void => {
@@ -73,6 +75,7 @@ class MachineProcess {
     this.#machine = machine;
     const migrations = new MigrationService({
       machine,
+      onlyMigratable: options.onlyMigratable,
       emit: (event) => {
         this.#announce(event);
       },
@@ -85,16 +88,21 @@ class MachineProcess {
     if (options.incoming?.kind === 'uri') {
       const outcome = parseMigrationUri(options.incoming.uri);
       if (!outcome.ok) throw new UsageError(`-incoming ${options.incoming.uri}: ${outcome.sentence}`);
-      migrations.migrateIncoming(outcome.address);
+      migrations.migrateIncoming(outcome.address, true);
     }
     if (options.incoming === undefined && !options.paused) machine.resume();
   }
 
   async #serve(options: MachineOptions, machine: Machine, migrations: MigrationService): Promise<void> {
     const version = { package: `godwit-${packageVersion()}` };
+    const dirtyRate = new DirtyRate(machine.ramBlocks, machine.hasDirtyRing, Date.now);
+    this.#dirtyRate = dirtyRate;
     const commands = machineCommands({
       machine,
       migrations,
+      dirtyRate,
+      monitors: () =>
+        this.#servers.map((server, index) => ({ id: `compat_monitor${index}`, drop: () => server.drop() })),
       name: options.name,
       packageName: version.package,
       quit: () => {
@@ -118,6 +126,7 @@ class MachineProcess {
   async #end({ exitCode, reason, lastWords }: Ending): Promise<number> {
     if (reason !== undefined) this.#announce({ name: 'SHUTDOWN', data: { guest: false, reason } });
     await this.#migrations?.close();
+    await this.#dirtyRate?.close();
     if (lastWords !== undefined) process.stderr.write(`godwit: ${plainText(lastWords)}\n`);
     return exitCode;
   }

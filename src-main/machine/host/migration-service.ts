@@ -9,6 +9,7 @@ import {
   applyCapabilities,
   DEFAULT_CAPABILITIES,
   missingMechanism,
+  NO_BLOCK_MIGRATION,
   type CapabilitySet,
   type CapabilityState,
 } from '../../../src-shared/migration/capabilities.ts';
@@ -22,6 +23,8 @@ import {
   type ParameterChange,
 } from '../../../src-shared/migration/parameters.ts';
 import { isRunningStatus, MIGRATION_IN_PROGRESS, type MigrationStatus } from '../../../src-shared/migration/status.ts';
+import { modeConflict } from '../../../src-shared/migration/modes.ts';
+import { Blockers } from '../engine/blockers.ts';
 import { messageOf, type MigrationError } from '../engine/errors.ts';
 import { IncomingMigration } from '../engine/incoming.ts';
 import { OutgoingMigration } from '../engine/outgoing.ts';
@@ -36,6 +39,8 @@ export type MigrationEvent =
 
 export interface MigrationServiceOptions {
   readonly machine: Machine;
+  /** `--only-migratable`: no blocker may be added. */
+  readonly onlyMigratable: boolean;
   readonly emit: (event: MigrationEvent) => void;
   /** An incoming migration failed: the machine holds nothing and its process ends with this as its last words. */
   readonly onIncomingFailed: (sentence: string) => void;
@@ -48,8 +53,17 @@ export interface PhaseReport {
   readonly sentence: string;
 }
 
+/** What `migrate` is asked for, checked as far as it can be without knowing the machine's state. */
+export interface MigrateRequest {
+  readonly address: MigrationAddress;
+  readonly resume: boolean;
+  /** `blk` or `inc`. */
+  readonly blockMigration: boolean;
+}
+
 export class MigrationService {
   readonly #options: MigrationServiceOptions;
+  readonly blockers: Blockers;
   #capabilities: CapabilitySet = DEFAULT_CAPABILITIES;
   #parameters: MigrationParameters = DEFAULT_PARAMETERS;
   #outgoing: OutgoingMigration | undefined;
@@ -57,6 +71,11 @@ export class MigrationService {
 
   constructor(options: MigrationServiceOptions) {
     this.#options = options;
+    this.blockers = new Blockers({
+      onlyMigratable: options.onlyMigratable,
+      migrating: () => this.running,
+      unmigratableDevices: [],
+    });
   }
 
   get capabilities(): CapabilitySet {
@@ -74,12 +93,14 @@ export class MigrationService {
 
   setCapabilities(request: readonly CapabilityState[]): void {
     if (this.running) throw new Refusal(MIGRATION_IN_PROGRESS);
+    const { machine } = this.#options;
+    const incoming = this.#incoming !== undefined ? 'started' : machine.runState === 'inmigrate' ? 'waiting' : 'none';
     const outcome = applyCapabilities(request, {
       current: this.#capabilities,
-      incoming:
-        this.#incoming !== undefined ? 'started' : this.#options.machine.runState === 'inmigrate' ? 'waiting' : 'none',
+      incoming,
       multifdCompression: this.#parameters['multifd-compression'],
       tlsCreds: this.#parameters['tls-creds'],
+      dirtyRing: machine.hasDirtyRing,
     });
     if (!outcome.ok) throw new Refusal(outcome.sentence);
     this.#capabilities = outcome.capabilities;
@@ -94,22 +115,25 @@ export class MigrationService {
     this.#outgoing?.parametersChanged();
   }
 
-  /** Starts moving the guest to `address`; the outcome shows in info() and events. */
-  migrate(address: MigrationAddress, resume: boolean): void {
-    if (resume) throw new Refusal('Cannot resume if there is no paused migration');
-    const { machine } = this.#options;
-    if (this.running) throw new Refusal(MIGRATION_IN_PROGRESS);
-    if (machine.runState === 'inmigrate') throw new Refusal('Guest is waiting for an incoming migration');
-    if (machine.runState === 'postmigrate') {
-      throw new Refusal("Can't migrate the vm that was paused due to previous migration");
-    }
-    if (this.#incoming?.phase === 'waiting') throw new Refusal(destinationSentences.waiting);
+  /** Starts moving the guest; the outcome shows in info() and events. The order of the checks is QEMU 8.2's. */
+  migrate({ address, resume, blockMigration }: MigrateRequest): void {
+    this.#checkTransport(address);
+    if (resume) this.#refuseResume();
+    this.#refuseStart();
+    if (blockMigration) throw new Refusal(NO_BLOCK_MIGRATION);
     this.#refuseMissingMechanism();
+    const { machine } = this.#options;
+    const capabilities = this.#capabilities;
     this.#outgoing = new OutgoingMigration({
       machine,
       target: socketTarget(address),
-      returnPath: this.#capabilities['return-path'],
-      pauseBeforeSwitchover: this.#capabilities['pause-before-switchover'],
+      returnPath: capabilities['return-path'],
+      pauseBeforeSwitchover: capabilities['pause-before-switchover'],
+      switchoverAck: capabilities['switchover-ack'],
+      validateUuid: capabilities['validate-uuid'],
+      ignoreShared: capabilities['x-ignore-shared'],
+      releaseRam: capabilities['release-ram'],
+      stopFirst: this.#parameters.mode === 'cpr-reboot',
       parameters: () => ({
         maxBandwidth: Number(this.#parameters['max-bandwidth']),
         downtimeLimitMs: Number(this.#parameters['downtime-limit']),
@@ -125,26 +149,65 @@ export class MigrationService {
   }
 
   /** Listens on `address` for one guest. */
-  migrateIncoming(address: MigrationAddress): void {
+  migrateIncoming(address: MigrationAddress, exitOnError: boolean): void {
     const { machine, onIncomingFailed } = this.#options;
     if (this.#incoming !== undefined) throw new Refusal('The incoming migration has already been started');
     if (machine.runState !== 'inmigrate') throw new Refusal("'-incoming' was not specified on the command line");
+    this.#checkTransport(address);
     this.#refuseMissingMechanism();
     const target = socketTarget(address);
     try {
       this.#incoming = new IncomingMigration({
         machine,
         target,
+        ignoreShared: this.#capabilities['x-ignore-shared'],
+        switchoverAck: this.#capabilities['switchover-ack'],
         onStatus: (status) => {
           this.#announce(status);
         },
         onFailed: (error: MigrationError) => {
-          onIncomingFailed(`load of migration failed: ${error.message}`);
+          if (exitOnError) onIncomingFailed(`load of migration failed: ${error.message}`);
         },
       });
     } catch (error) {
       throw new Refusal(messageOf(error));
     }
+  }
+
+  /** `migrate-start-postcopy`. */
+  startPostcopy(): void {
+    if (!this.#capabilities['postcopy-ram'] && !this.#capabilities['dirty-bitmaps']) {
+      throw new Refusal('Enable postcopy with migrate_set_capability before the start of migration');
+    }
+    if (this.#outgoing === undefined) throw new Refusal('Postcopy must be started after migration has been started');
+    // With dirty-bitmaps alone there is nothing to copy afterwards; a late or repeated call has no effect, as in QEMU.
+  }
+
+  /** `migrate-pause`. */
+  pauseMigration(): void {
+    throw new Refusal('migrate-pause is currently only supported during postcopy-active or postcopy-recover state');
+  }
+
+  /** `migrate-recover`. */
+  recover(): void {
+    throw new Refusal('Migrate recover can only be run when postcopy is paused.');
+  }
+
+  /** Whether a migration is there to be yanked. */
+  get yankable(): boolean {
+    const listening = this.#incoming !== undefined && ['setup', 'active'].includes(this.#incoming.status);
+    return this.running || listening;
+  }
+
+  /** Cuts the connections of a migration that hangs. */
+  yank(): void {
+    if (this.running) this.#outgoing?.yank();
+    this.#incoming?.yank();
+  }
+
+  /** Threads of the outgoing migration under way. */
+  get threads(): OutgoingMigration['threads'] {
+    return this.running ? (this.#outgoing?.threads ?? []) : [];
   }
 
   /** Cancels what can be cancelled; nothing to cancel is fine, as in QEMU. */
@@ -169,6 +232,11 @@ export class MigrationService {
       machine.autostart = true;
       return;
     }
+    if (machine.memoryReleased) {
+      throw new Refusal(
+        'The guest has left and its memory was released (release-ram): it runs at the destination only',
+      );
+    }
     if (machine.runState === 'finish-migrate') throw new Refusal('Migration is not finalized yet');
     if (machine.runState === 'internal-error') {
       throw new Refusal('The guest has crashed: a vCPU cannot go on. Restart the machine');
@@ -187,12 +255,16 @@ export class MigrationService {
   info(): MigrationInfo {
     const destination = this.#incoming;
     const source = this.#outgoing;
+    const blocked = { 'blocked-reasons': this.blockers.reasons(this.#parameters.mode) };
     return overlayInfo(
       destination === undefined
-        ? {}
+        ? fillInfo('destination', 'none', blocked)
         : fillInfo('destination', destination.status, {
             'socket-address': [socketAddress(destination.address)],
-            ...(destination.error && { 'error-desc': destination.error.message }),
+            ...(destination.error && {
+              'error-desc': `load of migration failed: ${destination.error.message}`,
+            }),
+            ...blocked,
           }),
       source === undefined
         ? {}
@@ -218,6 +290,41 @@ export class MigrationService {
     this.#outgoing?.cancel();
     await this.#outgoing?.finished;
     await this.#incoming?.close();
+  }
+
+  /** Channels that the settings need and this address cannot carry. */
+  #checkTransport(address: MigrationAddress): void {
+    const { multifd, 'postcopy-preempt': preempt, 'mapped-ram': mapped } = this.#capabilities;
+    const manyChannels = address.transport === 'socket' && address.type !== 'fd';
+    if ((multifd || preempt) && !manyChannels && address.transport !== 'file') {
+      throw new Refusal('Migration requires multi-channel URIs (e.g. tcp)');
+    }
+    if (mapped && address.transport !== 'file') throw new Refusal('Migration requires seekable transport (e.g. file)');
+    if (mapped && this.#parameters['tls-creds'] !== '') throw new Refusal('Cannot use TLS with mapped-ram');
+    if (mapped && this.#parameters['multifd-compression'] !== 'none') {
+      throw new Refusal('Cannot use compression with mapped-ram');
+    }
+    if (this.#parameters.mode === 'cpr-transfer') throw new Refusal("missing 'cpr' migration channel");
+  }
+
+  #refuseResume(): never {
+    if (this.#capabilities['release-ram']) {
+      throw new Refusal('Postcopy recovery cannot work when release-ram capability is set');
+    }
+    throw new Refusal('Cannot resume if there is no paused migration');
+  }
+
+  #refuseStart(): void {
+    const { machine } = this.#options;
+    const { mode } = this.#parameters;
+    if (this.running) throw new Refusal(MIGRATION_IN_PROGRESS);
+    if (machine.runState === 'inmigrate') throw new Refusal('Guest is waiting for an incoming migration');
+    if (machine.runState === 'postmigrate') {
+      throw new Refusal("Can't migrate the vm that was paused due to previous migration");
+    }
+    const blocked = this.blockers.refusal(mode) ?? modeConflict(mode, this.#capabilities);
+    if (blocked !== undefined) throw new Refusal(blocked);
+    if (this.#incoming?.phase === 'waiting') throw new Refusal(destinationSentences.waiting);
   }
 
   #refuseMissingMechanism(): void {

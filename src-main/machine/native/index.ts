@@ -32,6 +32,8 @@ export interface GuestMemory {
   read(offset: number, length: number): Promise<Buffer>;
   /** Writes part of the block to a file (mode 0600 where it is created, truncated first); zero pages become holes. */
   dump(path: string, offset: number, length: number): Promise<void>;
+  /** Gives every page back to the kernel; the block reads as zeros afterwards. */
+  discard(): Promise<void>;
   close(): void;
 }
 
@@ -220,6 +222,8 @@ export interface Channel {
   readonly bytesRead: number;
   /** Bytes enqueued but not yet accepted by the kernel. */
   readonly bytesQueued: number;
+  /** Kernel id of the thread that writes the output; 0 until it has begun. */
+  readonly writerThreadId: number;
   /** shutdown(2) both ways: pending and later operations fail (ECANCELED when this side asked for it). */
   shutdown(): void;
   /** shutdown(), join the threads, close the descriptor. */

@@ -2,6 +2,7 @@
 /** Builds a machine from its settings: memory first (populated, which takes the longest), then vCPUs, then a guest. */
 import type { RunState } from '../../../src-shared/migration/status.ts';
 import { MigrationError } from '../engine/errors.ts';
+import { uuidBytes } from '../engine/stream/configuration-reader.ts';
 import { native, type GuestMemory, type MemorySlot, type VirtualMachine } from '../native/index.ts';
 import { buildCpuid } from './cpu/cpuid.ts';
 import type { CpuModelName } from './cpu/cpu-models.ts';
@@ -30,6 +31,7 @@ export interface MachineSettings {
   readonly paused: boolean;
   readonly hugePageBytes: number | undefined;
   readonly dirtyRingSize: number | undefined;
+  readonly uuid?: string | undefined;
   /** Serial output goes here; the machine keeps a duplicate. */
   readonly serialFd?: number;
   readonly onEvent: (event: MachineEvent) => void;
@@ -78,7 +80,16 @@ function commonParts(
   const initialRunState: RunState = settings.incoming === undefined ? 'prelaunch' : 'inmigrate';
   return {
     machineType: settings.machine,
-    ramBlocks: [{ name: memory.name, sizeBytes: memory.sizeBytes, memory, ...(vm && { machine: vm }) }],
+    uuid: settings.uuid === undefined ? undefined : uuidBytes(settings.uuid),
+    ramBlocks: [
+      {
+        name: memory.name,
+        sizeBytes: memory.sizeBytes,
+        guestAddress: slots[0]?.guestAddress ?? 0,
+        memory,
+        ...(vm && { machine: vm }),
+      },
+    ],
     slots,
     clock,
     globalState: globalStateDevice,

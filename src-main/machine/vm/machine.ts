@@ -19,6 +19,7 @@ export type MachineEvent = { readonly name: 'STOP' } | { readonly name: 'RESUME'
 
 export interface MachineParts {
   readonly machineType: string;
+  readonly uuid?: Uint8Array | undefined;
   readonly ramBlocks: readonly RamBlock[];
   /** Where the first RAM block lies in guest physical memory. */
   readonly slots: readonly MemorySlot[];
@@ -39,6 +40,7 @@ export interface MachineParts {
 
 export class Machine implements EngineMachine {
   readonly machineType: string;
+  readonly uuid: Uint8Array | undefined;
   readonly ramBlocks: readonly RamBlock[];
   readonly slots: readonly MemorySlot[];
   readonly vcpus: VcpuSet | undefined;
@@ -55,9 +57,11 @@ export class Machine implements EngineMachine {
   /** Run state that arrived with the guest. */
   #received: RunState | undefined;
   #loaded = new Set<string>();
+  #memoryReleased = false;
 
   constructor(parts: MachineParts) {
     this.machineType = parts.machineType;
+    this.uuid = parts.uuid;
     this.ramBlocks = parts.ramBlocks;
     this.slots = parts.slots;
     this.vcpus = parts.vcpus;
@@ -83,6 +87,16 @@ export class Machine implements EngineMachine {
 
   get running(): boolean {
     return this.runState === 'running';
+  }
+
+  /** KVM tracks dirty pages in a ring for each vCPU. */
+  get hasDirtyRing(): boolean {
+    return this.vcpus?.hasDirtyRing ?? false;
+  }
+
+  /** The guest has left and its memory was given back: nothing can run here. */
+  get memoryReleased(): boolean {
+    return this.#memoryReleased;
   }
 
   // --- verbs of the user
@@ -141,6 +155,11 @@ export class Machine implements EngineMachine {
   leaveAfterMigration(): void {
     this.#beforeMigration = undefined;
     this.#runState.change('postmigrate');
+  }
+
+  async releaseMemory(): Promise<void> {
+    this.#memoryReleased = true;
+    for (const block of this.ramBlocks) await block.memory.discard();
   }
 
   async saveSections(): Promise<SavedSection[]> {

@@ -44,6 +44,10 @@ export class VcpuSet {
     return this.#vm.threadIds();
   }
 
+  get hasDirtyRing(): boolean {
+    return this.#vm.dirtyRingCounts().length > 0;
+  }
+
   get heartbeats(): VcpuHeartbeats[] {
     return this.#vm.heartbeats();
   }

@@ -30,6 +30,8 @@ export class Destination {
         ? { type: 'tcp', host: '127.0.0.1', port: 0 }
         : { type: 'unix', path: join(options.folder, `${process.pid}.sock`) },
       ...(options.deadlines && { deadlines: options.deadlines }),
+      ignoreShared: false,
+      switchoverAck: false,
       onStatus: () => undefined,
       onFailed: (error) => {
         this.failure = error;

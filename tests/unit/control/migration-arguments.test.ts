@@ -36,7 +36,7 @@ describe('arguments of the migration commands', () => {
     [{ 'x-checkpoint-delay': -1 }, "Parameter 'x-checkpoint-delay' expects uint32_t"],
     [{ 'tls-creds': 5 }, "Invalid parameter type for 'tls-creds', expected: StrOrNull"],
     [{ 'multifd-compression': 'lzo' }, "Parameter 'multifd-compression' does not accept value 'lzo'"],
-    [{ mode: 'cpr-transfer' }, "Parameter 'mode' does not accept value 'cpr-transfer'"],
+    [{ mode: 'cpr-reload' }, "Parameter 'mode' does not accept value 'cpr-reload'"],
     [{ 'block-bitmap-mapping': [{}] }, "Parameter 'block-bitmap-mapping[0].node-name' is missing"],
     [{ nope: 1 }, "Parameter 'nope' is unexpected"],
   ])('refuse parameters %j', (change, sentence) => {

@@ -129,7 +129,7 @@ describe('what a migration cannot honour', () => {
     expect(missingParameterMechanism({ ...DEFAULT_PARAMETERS, 'tls-creds': 'tls0' })).toBe(
       "No TLS credentials with id 'tls0'",
     );
-    expect(missingParameterMechanism({ ...DEFAULT_PARAMETERS, mode: 'cpr-reboot' })).toContain("mode 'cpr-reboot'");
+    expect(missingParameterMechanism({ ...DEFAULT_PARAMETERS, mode: 'cpr-transfer' })).toContain("mode 'cpr-transfer'");
   });
 });
 

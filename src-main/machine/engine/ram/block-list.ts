@@ -16,7 +16,7 @@ export interface LoadableBlock {
  */
 export function checkBlockList(announced: readonly AnnouncedBlock[], local: readonly RamBlock[]): LoadableBlock[] {
   const seen = new Set<string>();
-  const blocks = announced.map(({ name, usedBytes }) => {
+  const blocks = announced.map(({ name, usedBytes, guestAddress }) => {
     if (seen.has(name)) throw new MigrationError('stream', `RAM block '${name}' is announced twice`);
     seen.add(name);
     const block = local.find((candidate) => candidate.name === name);
@@ -27,6 +27,12 @@ export function checkBlockList(announced: readonly AnnouncedBlock[], local: read
       throw new MigrationError(
         'stream',
         `Size mismatch: ${name}: 0x${usedBytes.toString(16)} != 0x${block.sizeBytes.toString(16)}: start the destination with the source's memory size`,
+      );
+    }
+    if (guestAddress !== undefined && guestAddress !== BigInt(block.guestAddress)) {
+      throw new MigrationError(
+        'stream',
+        `Mismatched GPAs for block ${name} ${guestAddress.toString(16)} != ${block.guestAddress.toString(16)}`,
       );
     }
     return { name, memory: block.memory, usedBytes: block.sizeBytes };

@@ -34,6 +34,7 @@ export class ReturnPathReader {
   readonly #features = deferred<number>();
   readonly #loaded = deferred<void>();
   readonly #shut = deferred<void>();
+  readonly #switchoverAck = deferred<void>();
   readonly #failure = deferred<never>();
   readonly #finished: Promise<void>;
   #featureBits = 0;
@@ -51,6 +52,11 @@ export class ReturnPathReader {
   /** Resolves on LOADED: the destination has everything and waits for GO. */
   get loaded(): Promise<void> {
     return this.#loaded.promise;
+  }
+
+  /** Resolves on SWITCHOVER_ACK: the destination's devices are ready for the guest to be stopped. */
+  get switchoverAck(): Promise<void> {
+    return this.#switchoverAck.promise;
   }
 
   /** Resolves on SHUT 0: the destination has closed the return path without an error. */
@@ -75,7 +81,8 @@ export class ReturnPathReader {
     } catch (error) {
       const failure =
         error instanceof MigrationError ? error : new MigrationError('link', describeLinkLoss(error), { cause: error });
-      for (const promise of [this.#features, this.#loaded, this.#shut, this.#failure]) promise.reject(failure);
+      for (const promise of [this.#features, this.#loaded, this.#shut, this.#switchoverAck, this.#failure])
+        promise.reject(failure);
     }
   }
 
@@ -110,6 +117,9 @@ export class ReturnPathReader {
         } else if (value === greetingCookie) {
           this.#features.resolve(this.#featureBits);
         }
+        return true;
+      case wire.RETURN_PATH_SWITCHOVER_ACK:
+        this.#switchoverAck.resolve();
         return true;
       case wire.RETURN_PATH_GODWIT_LOADED:
         this.#loaded.resolve();

@@ -7,8 +7,6 @@ import { MigrationError } from '../errors.ts';
 import type { ByteSource } from '../vmstate/byte-source.ts';
 import * as wire from './wire.ts';
 
-/** No machine name is longer: QEMU's longest is some 30 bytes. */
-const maxMachineName = 256;
 /** The vmdesc of a machine with hundreds of devices is a few hundred KiB. */
 const maxVmdescription = 16 * 1024 * 1024;
 /** A machine has a dozen RAM blocks; one with every memory slot and option ROM in use has some 300. */
@@ -34,20 +32,20 @@ function malformed(message: string): MigrationError {
   return new MigrationError('stream', message);
 }
 
-async function readUint(source: ByteSource, bytes: 1 | 2 | 4): Promise<number> {
+export async function readUint(source: ByteSource, bytes: 1 | 2 | 4): Promise<number> {
   const data = await source.read(bytes);
   return Buffer.from(data.buffer, data.byteOffset, data.byteLength).readUIntBE(0, bytes);
 }
 
 /** Reads `u8 length, bytes`. */
-async function readCountedString(source: ByteSource): Promise<string> {
+export async function readCountedString(source: ByteSource): Promise<string> {
   const length = await readUint(source, 1);
   if (length === 0) return '';
   return Buffer.from(await source.read(length)).toString('utf8');
 }
 
 /** A name from a peer, fit for an error message. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 64);
 }
 
@@ -58,31 +56,6 @@ export async function readHeader(source: ByteSource): Promise<void> {
   const version = await readUint(source, 4);
   if (version === wire.FILE_VERSION_COMPAT) throw malformed('SaveVM v2 format is obsolete and no longer supported');
   if (version !== wire.FILE_VERSION) throw malformed(`Unsupported migration stream version ${version}`);
-}
-
-/** Reads the configuration section and checks that it names this machine type. */
-export async function readConfiguration(source: ByteSource, machineType: string): Promise<void> {
-  if ((await readUint(source, 1)) !== wire.SECTION_CONFIGURATION) throw malformed('Configuration section missing');
-  const length = await readUint(source, 4);
-  if (length > maxMachineName) throw malformed(`Machine type name of ${length} bytes, the limit is ${maxMachineName}`);
-  const name = length === 0 ? '' : Buffer.from(await source.read(length)).toString('utf8');
-  if (name !== machineType) {
-    throw malformed(
-      `Machine type received is '${printable(name)}' and local is '${machineType}': start the destination as that machine`,
-    );
-  }
-  await readConfigurationSubsections(source);
-}
-
-/** Subsections of the configuration that this machine understands; today it has no capability that adds one. */
-async function readConfigurationSubsections(source: ByteSource): Promise<void> {
-  const [type] = await source.peek(1);
-  if (type !== wire.SECTION_SUBSECTION) return;
-  const head = await source.peek(2);
-  const name = Buffer.from((await source.peek(2 + (head[1] ?? 0))).subarray(2)).toString('utf8');
-  throw malformed(
-    `The stream needs '${printable(name)}', which is not enabled here: set the same capabilities on both ends`,
-  );
 }
 
 /** Reads the introduction of the next element. */
@@ -150,10 +123,16 @@ export async function skipVmdescription(source: ByteSource): Promise<void> {
 export interface AnnouncedBlock {
   readonly name: string;
   readonly usedBytes: bigint;
+  /** Guest physical address; only with x-ignore-shared. */
+  readonly guestAddress?: bigint;
 }
 
 /** Reads the block list whose sizes add up to `totalBytes`. */
-export async function readBlockList(source: ByteSource, totalBytes: bigint): Promise<AnnouncedBlock[]> {
+export async function readBlockList(
+  source: ByteSource,
+  totalBytes: bigint,
+  withAddresses = false,
+): Promise<AnnouncedBlock[]> {
   const blocks: AnnouncedBlock[] = [];
   for (let left = totalBytes; left > 0n;) {
     if (blocks.length >= maxRamBlocks) throw malformed(`More than ${maxRamBlocks} RAM blocks are announced`);
@@ -164,7 +143,8 @@ export async function readBlockList(source: ByteSource, totalBytes: bigint): Pro
         `RAM block '${printable(name)}' of ${usedBytes} bytes does not fit the announced total of ${totalBytes}`,
       );
     }
-    blocks.push({ name: printable(name), usedBytes });
+    const guestAddress = withAddresses ? Buffer.from(await source.read(8)).readBigUInt64BE(0) : undefined;
+    blocks.push({ name: printable(name), usedBytes, ...(guestAddress !== undefined && { guestAddress }) });
     left -= usedBytes;
   }
   return blocks;

@@ -31,10 +31,35 @@ export function header(): Buffer {
   return be32(wire.FILE_MAGIC, wire.FILE_VERSION);
 }
 
-/** Configuration section without subsections: the machine's full name. */
-export function configuration(machineType: string): Buffer {
+/** What the configuration section says besides the machine (migration-stream.md 2.2). */
+export interface ConfigurationExtras {
+  /** Capabilities that both ends must agree on; empty: no subsection. */
+  readonly capabilities: readonly string[];
+  /** 16 bytes; absent: no subsection. */
+  readonly uuid?: Uint8Array | undefined;
+}
+
+/** Configuration section: the machine's full name, then a subsection for each of the extras that there is. */
+export function configuration(machineType: string, extras: ConfigurationExtras = { capabilities: [] }): Buffer {
+  const { capabilities, uuid } = extras;
   const name = Buffer.from(machineType, 'utf8');
-  return Buffer.concat([Buffer.from([wire.SECTION_CONFIGURATION]), be32(name.length), name]);
+  return Buffer.concat([
+    Buffer.from([wire.SECTION_CONFIGURATION]),
+    be32(name.length),
+    name,
+    ...(capabilities.length === 0
+      ? []
+      : [
+          subsection('configuration/capabilities', 1),
+          be32(capabilities.length),
+          ...capabilities.map((capability) => countedString(capability)),
+        ]),
+    ...(uuid === undefined ? [] : [subsection('configuration/uuid', 1), uuid]),
+  ]);
+}
+
+function subsection(name: string, version: number): Buffer {
+  return Buffer.concat([Buffer.from([wire.SECTION_SUBSECTION]), countedString(name), be32(version)]);
 }
 
 /** Start of a START or FULL section; the payload and a footer follow. */
@@ -72,12 +97,22 @@ export function ping(cookie: number): Buffer {
   return command(wire.COMMAND_PING, be32(cookie));
 }
 
-/** RAM setup: total size, then each block's name and used length. EOS is not included. */
-export function ramSetup(blocks: readonly { name: string; sizeBytes: number }[]): Buffer {
+/**
+ * RAM setup: total size, then each block's name and used length, with x-ignore-shared its guest physical address, too.
+ * EOS is not included.
+ */
+export function ramSetup(
+  blocks: readonly { name: string; sizeBytes: number; guestAddress?: number }[],
+  withAddresses = false,
+): Buffer {
   const total = blocks.reduce((sum, block) => sum + block.sizeBytes, 0);
   return Buffer.concat([
     be64(BigInt(total) | BigInt(wire.RAM_FLAG_MEM_SIZE)),
-    ...blocks.flatMap((block) => [countedString(block.name), be64(block.sizeBytes)]),
+    ...blocks.flatMap(({ name, sizeBytes, guestAddress = 0 }) => [
+      countedString(name),
+      be64(sizeBytes),
+      ...(withAddresses ? [be64(guestAddress)] : []),
+    ]),
   ]);
 }
 

@@ -93,6 +93,7 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
                            InstanceAccessor<&ChannelBinding::bytes_written>("bytesWritten"),
                            InstanceAccessor<&ChannelBinding::bytes_read>("bytesRead"),
                            InstanceAccessor<&ChannelBinding::bytes_queued>("bytesQueued"),
+                           InstanceAccessor<&ChannelBinding::writer_thread_id>("writerThreadId"),
                        });
   }
 
@@ -187,6 +188,10 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
   Napi::Value bytes_read(const Napi::CallbackInfo& info) { return binding::to_js(info.Env(), channel_->bytes_read()); }
   Napi::Value bytes_queued(const Napi::CallbackInfo& info) {
     return binding::to_js(info.Env(), channel_->output().queued());
+  }
+
+  Napi::Value writer_thread_id(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), channel_->output().thread_id());
   }
 
   static Async<Bytes> begin_bytes(const Napi::CallbackInfo& info) {

@@ -70,6 +70,7 @@ class MemoryBinding : public Napi::ObjectWrap<MemoryBinding> {
                            InstanceMethod<&MemoryBinding::write>("write"),
                            InstanceMethod<&MemoryBinding::read>("read"),
                            InstanceMethod<&MemoryBinding::dump>("dump"),
+                           InstanceMethod<&MemoryBinding::discard>("discard"),
                            InstanceMethod<&MemoryBinding::close>("close"),
                        });
   }
@@ -106,6 +107,13 @@ class MemoryBinding : public Napi::ObjectWrap<MemoryBinding> {
     auto [promise, done] = begin_async(info.Env(), info.This());
     target_->run<Unit>(
         done, [](GuestMemory& memory, const std::atomic<bool>& cancel) { return memory.populate(cancel); });
+    return promise;
+  }
+
+  Napi::Value discard(const Napi::CallbackInfo& info) {
+    if (!target_) return rejected(info.Env(), closed());
+    auto [promise, done] = begin_async(info.Env(), info.This());
+    target_->run<Unit>(done, [](GuestMemory& memory, const std::atomic<bool>&) { return memory.discard(); });
     return promise;
   }
 

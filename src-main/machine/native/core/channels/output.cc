@@ -2,6 +2,7 @@
 #include "core/channels/output.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -113,6 +114,7 @@ void Output::join() {
 
 void Output::run() {
   ::pthread_setname_np(::pthread_self(), "channel-out");
+  thread_id_.store(::gettid(), std::memory_order_relaxed);
   gathered_.reserve(Layer::kMaxParts);
   for (;;) {
     std::vector<Item> items;

@@ -70,6 +70,8 @@ class Output {
   /// Bytes that the kernel accepted, and bytes appended that it has not accepted yet.
   std::uint64_t written() const { return written_.load(std::memory_order_relaxed); }
   std::uint64_t queued() const { return queued_.load(std::memory_order_relaxed); }
+  /// gettid(2) of the writer; 0 until it has begun.
+  int thread_id() const { return thread_id_.load(std::memory_order_relaxed); }
 
  private:
   /// One entry of the FIFO: exactly one of the three is set.
@@ -101,6 +103,7 @@ class Output {
 
   std::atomic<std::uint64_t> written_ = 0;
   std::atomic<std::uint64_t> queued_ = 0;
+  std::atomic<int> thread_id_ = 0;
   std::vector<iovec> gathered_;  // of the writer thread
   std::thread writer_;           // last member: starts when all others exist
 };

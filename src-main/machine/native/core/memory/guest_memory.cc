@@ -185,6 +185,15 @@ Status GuestMemory::write(std::uint64_t offset, std::span<const std::uint8_t> by
   return success();
 }
 
+Status GuestMemory::discard() {
+  // MADV_DONTNEED frees no shared page: a memfd's pages go by a hole in the file (fallocate(2)), which also unmaps them.
+  const bool failed = fd_.get() < 0 ? ::madvise(data(), size_, MADV_DONTNEED) != 0
+                                    : ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+                                                  static_cast<off_t>(size_)) != 0;
+  if (!failed) return success();
+  return Failure::from_errno(fd_.get() < 0 ? "madvise" : "fallocate", "cannot release guest memory");
+}
+
 Status GuestMemory::read(std::uint64_t offset, std::span<std::uint8_t> into) const {
   if (offset > size_ || into.size() > size_ - offset) return out_of_bounds("a read", offset, into.size(), size_);
   if (!into.empty()) std::memcpy(into.data(), data() + offset, into.size());

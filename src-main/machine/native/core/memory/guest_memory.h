@@ -49,6 +49,9 @@ class GuestMemory {
   Status dump(const std::string& path, std::uint64_t offset, std::uint64_t length,
               const std::atomic<bool>& cancel) const;
 
+  /// Gives every page back to the kernel: the block reads as zeros afterwards. Nothing may use it meanwhile.
+  Status discard();
+
   /// Marks pages that code of this process wrote through data(); KVM does not see those writes.
   void mark_dirty(std::uint64_t offset, std::uint64_t length);
   /// ORs the marks into `bitmap` and clears them.
