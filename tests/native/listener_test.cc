@@ -178,7 +178,7 @@ TEST_CASE("a stale socket file is replaced, a live one and any other file are re
   }
   REQUIRE(exists(path));
   auto listener = *Listener::open(UnixTarget{path});
-  const std::string in_use = "Failed to bind socket to '" + path + "': Address already in use";
+  const std::string in_use = "Failed to bind socket to " + path + ": Address already in use";
   CHECK(open_failure(UnixTarget{path}) == in_use);
   CHECK(connect_failure(UnixTarget{path}) == "");  // the probe did no harm
   listener->close();

@@ -20,6 +20,8 @@ export interface QemuOptions {
   readonly incoming?: boolean;
   /** `-S`: a source is stopped, a destination stays stopped until `cont`. */
   readonly paused?: boolean;
+  /** A second monitor, as every machine of Godwit has. */
+  readonly secondMonitor?: boolean;
   /** Neither sends nor expects the description at the end of a stream. */
   readonly suppressVmdesc?: boolean;
 }
@@ -119,6 +121,7 @@ function qemuArguments(options: QemuOptions, socket: string): string[] {
   const machine = ['none'];
   if (suppressVmdesc === true) machine.push('suppress-vmdesc=on');
   const args = ['-nodefaults', '-display', 'none', '-qmp', `unix:${socket},server=on,wait=off`];
+  if (options.secondMonitor === true) args.push('-qmp', `unix:${socket}.user,server=on,wait=off`);
   args.push('-m', `size=${memoryBytes / 1024}k`);
   if (ramFile !== undefined) {
     // The backend's id is the name of the RAM block in the stream.

@@ -5,7 +5,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RamSaver, SocketTarget } from '../native/index.ts';
+import type { Channel, RamSaver, SocketTarget } from '../native/index.ts';
 import { native } from '../native/index.ts';
 import { stepSource, type SourceEvent, type SourcePhase } from '../../../src-shared/migration/ownership.ts';
 import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
@@ -27,7 +27,8 @@ const greetingCookie = 1;
 
 export interface OutgoingOptions {
   readonly machine: EngineMachine;
-  readonly target: SocketTarget;
+  /** Where to connect to; an error is what the attempt fails with, as a name that cannot be resolved does. */
+  readonly target: SocketTarget | MigrationError;
   /** Open the return path: the destination reports its verdict, and two Godwits agree on the commit. */
   readonly returnPath: boolean;
   /** Stop the guest before anything is copied (mode cpr-reboot). */
@@ -146,7 +147,7 @@ export class OutgoingMigration {
     this.#step('migrate');
     this.statistics.startedAt = performance.now();
     try {
-      const stream = new OutgoingStream(await connectChannel(this.#options.target, this.#interrupt.signal));
+      const stream = new OutgoingStream(await this.#connect());
       this.#stream = stream;
       const precopy = await this.#setUp(stream);
       await precopy.copyWhileRunning(this.#peerReady());
@@ -161,6 +162,12 @@ export class OutgoingMigration {
       await this.#returnPath?.finished;
       await this.#releaseSaver();
     }
+  }
+
+  async #connect(): Promise<Channel> {
+    const { target } = this.#options;
+    if (target instanceof MigrationError) throw target;
+    return await connectChannel(target, this.#interrupt.signal);
   }
 
   /** Everything up to the first page. */

@@ -31,7 +31,7 @@ import { OutgoingMigration } from '../engine/outgoing.ts';
 import type { Machine } from '../vm/machine.ts';
 import { outgoingFacts } from './outgoing-facts.ts';
 import { Refusal } from './refusal.ts';
-import { socketAddress, socketTarget } from './socket-target.ts';
+import { connectTarget, socketAddress, socketTarget } from './socket-target.ts';
 
 export type MigrationEvent =
   | { readonly name: 'MIGRATION'; readonly data: { readonly status: MigrationStatus } }
@@ -126,7 +126,7 @@ export class MigrationService {
     const capabilities = this.#capabilities;
     this.#outgoing = new OutgoingMigration({
       machine,
-      target: socketTarget(address),
+      target: connectTarget(address),
       returnPath: capabilities['return-path'],
       pauseBeforeSwitchover: capabilities['pause-before-switchover'],
       switchoverAck: capabilities['switchover-ack'],

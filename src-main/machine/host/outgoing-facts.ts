@@ -42,6 +42,7 @@ export function outgoingFacts(
       'postcopy-bytes': 0,
       'dirty-sync-missed-zero-copy': 0,
     },
-    ...(error !== undefined && { 'error-desc': error.message }),
+    // A cancel is no error: whoever asked for it knows.
+    ...(error !== undefined && error.code !== 'cancelled' && { 'error-desc': error.message }),
   };
 }

@@ -8,6 +8,7 @@ import {
 } from '../../../src-shared/migration/address.ts';
 import type { SocketAddress } from '../../../src-shared/migration/info.ts';
 import type { SocketTarget } from '../native/index.ts';
+import { MigrationError } from '../engine/errors.ts';
 import { Refusal } from './refusal.ts';
 
 /** The address of `migrate` or `migrate-incoming`, or a {@link Refusal} with QEMU's sentence. */
@@ -15,6 +16,14 @@ export function requestedAddress(request: { uri?: string; channels?: readonly Mi
   const outcome = addressOf(request);
   if (!outcome.ok) throw new Refusal(outcome.sentence);
   return outcome.address;
+}
+
+/** Where a source connects to. The name of a service is looked up by then only, so that it fails as an attempt does. */
+export function connectTarget(address: MigrationAddress): SocketTarget | MigrationError {
+  const named = address.transport === 'socket' && address.type === 'inet' && !/^\d+$/.test(address.port);
+  if (!named) return socketTarget(address);
+  const port = portNumber(address);
+  return port.ok ? socketTarget(address) : new MigrationError('link', port.sentence);
 }
 
 /** What the channels understand: a tcp or unix socket. Anything else is refused by name. */
@@ -29,6 +38,8 @@ export function socketTarget(address: MigrationAddress): SocketTarget {
       return { type: 'tcp', host: address.host, port: port.port };
     }
     case 'fd':
+      // The monitors take no descriptors yet (getfd), so none can have this name.
+      throw new Refusal(`File descriptor named '${address.str}' has not been found`);
     case 'vsock':
       throw new Refusal(unsupportedAddress(address));
   }

@@ -19,7 +19,7 @@ export interface End {
 
 export async function startEnd(kind: Kind, incoming: boolean): Promise<End> {
   if (kind === 'qemu') {
-    const qemu = await QemuProcess.start({ memoryBytes: MEMORY_BYTES, incoming, paused: true });
+    const qemu = await QemuProcess.start({ memoryBytes: MEMORY_BYTES, incoming, paused: true, secondMonitor: true });
     return {
       link: qemu.link,
       events: eventsOf(qemu.link),

@@ -92,8 +92,15 @@ describe('the rules of a capability set', () => {
   it('accept every capability that needs no other', () => {
     const dependent: CapabilityName[] = ['zero-copy-send', 'postcopy-preempt', 'switchover-ack', 'dirty-limit'];
     for (const name of CAPABILITY_NAMES) {
-      if (!dependent.includes(name)) expect(checkCapabilities(on(name), idle), name).toBeUndefined();
+      if (name === 'block' || dependent.includes(name)) continue;
+      expect(checkCapabilities(on(name), idle), name).toBeUndefined();
     }
+  });
+
+  it('refuse block migration, which is not built', () => {
+    expect(checkCapabilities(on('block'), idle)).toBe(
+      'QEMU compiled without old-style (blk/-b, inc/-i) block migration',
+    );
   });
 
   it('ask the host and the parameters', () => {

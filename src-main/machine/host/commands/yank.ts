@@ -17,8 +17,8 @@ export function yankCommands({ migrations, monitors }: CommandTargets): CommandT
       arguments: nothing,
       oob: true,
       handler: () => [
-        ...(migrations.yankable ? [{ type: 'migration' }] : []),
         ...monitors().map(({ id }) => ({ type: 'chardev', id })),
+        ...(migrations.yankable ? [{ type: 'migration' }] : []),
       ],
     }),
     yank: defineCommand({

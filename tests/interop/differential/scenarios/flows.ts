@@ -160,6 +160,7 @@ export const flowScenarios: readonly Scenario[] = [
       ...on(),
       listen,
       go,
+      awaitStatus('source', 'active'),
       awaitStatus('destination', 'active'),
       { do: 'kill', end: 'source' },
       { do: 'await-exit', end: 'destination' },

@@ -25,7 +25,6 @@ const probes = (end: EndName): Step[] => [
   ask(end, 'set-vcpu-dirty-limit'),
   ask(end, 'cancel-vcpu-dirty-limit'),
   ask(end, 'query-vcpu-dirty-limit'),
-  ask(end, 'calc-dirty-rate', { 'calc-time': 1, mode: 'dirty-ring' }),
   ask(end, 'calc-dirty-rate', { 'calc-time': 1, mode: 'nope' }),
   ask(end, 'calc-dirty-rate', { 'calc-time': 1, 'sample-pages': 127 }),
   ask(end, 'calc-dirty-rate', { 'calc-time': 1, 'sample-pages': 16_385 }),
@@ -127,6 +126,7 @@ export const stateScenarios: readonly Scenario[] = [
       ask('source', 'query-status'),
       quick,
       awaitStatus('source', 'completed'),
+      awaitStatus('destination', 'completed'),
     ],
   },
   {
@@ -240,9 +240,10 @@ export const stateScenarios: readonly Scenario[] = [
     peer: 'silent',
     steps: [
       ask('source', 'cont'),
+      parameters('source', SLOW),
       capabilities('source', { events: true, 'return-path': true }),
       ask('source', 'migrate', { uri: '{peer}' }),
-      awaitStatus('source', 'active', 'setup'),
+      awaitStatus('source', 'active'),
       ...starts('source'),
       ask('source', 'migrate_cancel'),
       awaitStatus('source', 'cancelled'),

@@ -53,7 +53,7 @@ bool is_stale_socket(const std::string& path, const SocketAddress& address) {
 }
 
 Failure bind_failure(const std::string& path, int error) {
-  return Failure::from_code(error, "bind", "Failed to bind socket to '" + path + "'");
+  return Failure::from_code(error, "bind", "Failed to bind socket to " + path);
 }
 
 }  // namespace
