@@ -20,6 +20,8 @@ const MIB = 1024 ** 2;
 const patienceMs = 30_000;
 
 export interface RigOptions {
+  /** `none`: memory that a thread of the process writes to while it runs, and no vCPU, so no KVM either. */
+  readonly machine?: 'none' | 'microvm';
   readonly memoryBytes?: number;
   readonly cpus?: number;
   readonly cpu?: string;
@@ -187,17 +189,20 @@ export class MigrationRig {
   }
 
   async #start(): Promise<void> {
-    const { memoryBytes = 64 * MIB, cpus = 1, cpu, dirtyRate = 5000, dirtyRingSize, paused, proxy } = this.#options;
-    const workingSetBytes = this.#options.workingSetBytes ?? memoryBytes / 4;
-    const common = { machine: 'microvm', memoryBytes, cpus, ...(cpu !== undefined && { cpu }) } as const;
+    const { dirtyRate = 5000, dirtyRingSize, paused, proxy, machine = 'microvm' } = this.#options;
     const [source, destination] = await Promise.all([
       this.#startEnd({
-        ...common,
+        ...this.#common,
         name: 'source',
-        guest: { dirtyRate, workingSetBytes },
+        ...(machine === 'microvm' && { guest: { dirtyRate, workingSetBytes: this.#workingSetBytes } }),
         ...(dirtyRingSize !== undefined && { dirtyRingSize }),
       }),
-      this.#startEnd({ ...common, name: 'destination', incoming: 'defer', ...(paused === true && { paused }) }),
+      this.#startEnd({
+        ...this.#common,
+        name: 'destination',
+        incoming: 'defer',
+        ...(paused === true && { paused }),
+      }),
     ]);
     this.#source = source;
     this.#destination = destination;
@@ -215,7 +220,22 @@ export class MigrationRig {
         ...proxy(this),
       });
     }
-    await source.beating();
+    if (machine === 'microvm') await source.beating();
+    else await source.ask('x-godwit-dirty', { 'pages-per-second': dirtyRate, 'working-set': this.#workingSetBytes });
+  }
+
+  get #memoryBytes(): number {
+    return this.#options.memoryBytes ?? 64 * MIB;
+  }
+
+  get #workingSetBytes(): number {
+    return this.#options.workingSetBytes ?? this.#memoryBytes / 4;
+  }
+
+  get #common(): Pick<MachineSpawnOptions, 'machine' | 'memoryBytes' | 'cpus' | 'cpu'> {
+    const { machine = 'microvm', cpus = 1, cpu } = this.#options;
+    if (machine === 'none') return { machine, memoryBytes: this.#memoryBytes };
+    return { machine, memoryBytes: this.#memoryBytes, cpus, ...(cpu !== undefined && { cpu }) };
   }
 
   async #startEnd(options: MachineSpawnOptions): Promise<RigEnd> {

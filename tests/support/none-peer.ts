@@ -25,6 +25,7 @@ export interface NonePeerOptions {
   /** Waits for a guest. */
   readonly incoming?: boolean;
   readonly paused?: boolean;
+  readonly uuid?: string | undefined;
   /** A QEMU that neither sends nor expects the description at the end of a stream. */
   readonly suppressVmdesc?: boolean;
 }
@@ -50,9 +51,11 @@ async function startQemu({
   incoming,
   paused,
   suppressVmdesc,
+  uuid,
 }: NonePeerOptions): Promise<NonePeer> {
   const qemu = await QemuProcess.start({
     memoryBytes,
+    ...(uuid !== undefined && { uuid }),
     incoming: incoming === true,
     paused: paused === true,
     suppressVmdesc: suppressVmdesc === true,
@@ -68,12 +71,13 @@ async function startQemu({
   };
 }
 
-async function startGodwit({ memoryBytes, content, incoming, paused }: NonePeerOptions): Promise<NonePeer> {
+async function startGodwit({ memoryBytes, content, incoming, paused, uuid }: NonePeerOptions): Promise<NonePeer> {
   const machine = spawnMachine({
     name: incoming === true ? 'destination' : 'source',
     machine: 'none',
     memoryBytes,
     paused: paused === true,
+    ...(uuid !== undefined && { uuid }),
     ...(incoming === true && { incoming: 'defer' }),
     ...(content !== undefined && { load: [{ file: content, address: 0 }] }),
   });

@@ -20,6 +20,7 @@ export interface QemuOptions {
   readonly incoming?: boolean;
   /** `-S`: a source is stopped, a destination stays stopped until `cont`. */
   readonly paused?: boolean;
+  readonly uuid?: string;
   /** A second monitor, as every machine of Godwit has. */
   readonly secondMonitor?: boolean;
   /** Neither sends nor expects the description at the end of a stream. */
@@ -121,6 +122,7 @@ function qemuArguments(options: QemuOptions, socket: string): string[] {
   const machine = ['none'];
   if (suppressVmdesc === true) machine.push('suppress-vmdesc=on');
   const args = ['-nodefaults', '-display', 'none', '-qmp', `unix:${socket},server=on,wait=off`];
+  if (options.uuid !== undefined) args.push('-uuid', options.uuid);
   if (options.secondMonitor === true) args.push('-qmp', `unix:${socket}.user,server=on,wait=off`);
   args.push('-m', `size=${memoryBytes / 1024}k`);
   if (ramFile !== undefined) {
