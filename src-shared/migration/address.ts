@@ -40,8 +40,10 @@ export type MigrationAddress =
 /** One element of `channels`. */
 export type MigrationChannel = { readonly 'channel-type': 'main' | 'cpr'; readonly addr: MigrationAddress };
 
+/** `cprChannel`: the list has an entry for the channel of cpr-transfer, too. */
 export type AddressOutcome =
-  { readonly ok: true; readonly address: MigrationAddress } | { readonly ok: false; readonly sentence: string };
+  | { readonly ok: true; readonly address: MigrationAddress; readonly cprChannel?: true }
+  | { readonly ok: false; readonly sentence: string };
 
 /** Longest path of a unix socket in bytes: sun_path holds 108 with the final zero. */
 export const UNIX_PATH_MAX_BYTES = 107;
@@ -184,8 +186,8 @@ function parseSize(text: string): bigint | undefined {
 export const NEED_ADDRESS = "need either 'uri' or 'channels' argument";
 
 /**
- * The address of `migrate` and `migrate-incoming`, from exactly one of `uri` and `channels`. A list holds one entry, for
- * the main channel.
+ * The address of `migrate` and `migrate-incoming`, from exactly one of `uri` and `channels`. A list holds one entry for
+ * the main channel, and may hold one for that of cpr-transfer.
  */
 export function addressOf(request: {
   readonly uri?: string | undefined;
@@ -194,11 +196,12 @@ export function addressOf(request: {
   const { uri, channels } = request;
   if ((uri === undefined) === (channels === undefined)) return refuse(NEED_ADDRESS);
   if (uri !== undefined) return parseMigrationUri(uri);
-  const [first, second] = channels ?? [];
-  if (first === undefined) return refuse(NEED_ADDRESS);
+  if (channels === undefined || channels.length === 0) return refuse(NEED_ADDRESS);
+  const [main, second] = channels.filter((channel) => channel['channel-type'] === 'main');
+  if (main === undefined) return refuse('Channel list has no main entry');
   if (second !== undefined) return refuse('Channel list has more than one entries');
-  if (first['channel-type'] !== 'main') return refuse('Channel list has no main entry');
-  return checkAddress(first.addr);
+  const outcome = checkAddress(main.addr);
+  return outcome.ok && channels.length > 1 ? { ...outcome, cprChannel: true } : outcome;
 }
 
 /** What a URI could not have expressed is refused here with the same sentences. */

@@ -30,12 +30,9 @@ async function refused(args: Readonly<Record<string, unknown>>, sentence: string
 }
 
 describe('what the originals get wrong', () => {
-  it.each(['rdma:', 'rdma:1.2.3.4', 'rdma:[::1'])(
-    '%s does not end the process (10.0: SIGABRT)',
-    async (uri) => {
-      await refused({ uri }, `RDMA ERROR: bad RDMA migration address '${uri.slice(5)}'`);
-    },
-  );
+  it.each(['rdma:', 'rdma:1.2.3.4', 'rdma:[::1'])('%s does not end the process (10.0: SIGABRT)', async (uri) => {
+    await refused({ uri }, `RDMA ERROR: bad RDMA migration address '${uri.slice(5)}'`);
+  });
 
   it('a channel list with nothing but a cpr entry does not end the process (10.0: SIGSEGV)', async () => {
     const addr = { transport: 'socket', type: 'unix', path: '/nowhere' };

@@ -80,6 +80,22 @@ describe.runIf(qemuVersion() !== undefined).each([
     expect((await move(pair({ source: ONE, destination: OTHER }, []))).status).toBe('completed');
   });
 
+  it.each(['send-configuration', 'send-section-footer', 'store-global-state'] as const)(
+    'a guest moves where both ends leave out what %s is for, and nowhere else',
+    async (part) => {
+      const without = (source: boolean, destination: boolean): Ends => ({
+        source: { kind: from, leaveOut: source ? [part] : [] },
+        destination: { kind: to, leaveOut: destination ? [part] : [] },
+        capabilities: { source: [], destination: [] },
+      });
+      expect((await move(without(true, true))).status).toBe('completed');
+      const alone = await move(without(true, false));
+      // A destination that hears nothing of the run state has no way to miss it, in QEMU; ours asks for every section.
+      if (part !== 'store-global-state') expect(alone.status).toBe('failed');
+      else if (to === 'godwit') expect(alone.refusal).toContain("without section 'globalstate'");
+    },
+  );
+
   it('x-ignore-shared leaves nothing out of memory that is not shared', async () => {
     expect((await move(pair({}, ['x-ignore-shared']))).status).toBe('completed');
   });

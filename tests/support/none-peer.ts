@@ -2,7 +2,7 @@
 /** One end of a move of machine `none`: a Godwit or a stock QEMU, driven in the same way. */
 import { join } from 'node:path';
 import { listeningUri } from '../../src-main/manager/demo/migration-watch.ts';
-import { describeExit, spawnMachine } from '../../src-main/manager/machines/builtin.ts';
+import { describeExit, spawnMachine, type MachineSpawnOptions } from '../../src-main/manager/machines/builtin.ts';
 import { MachineLink, type MachineEvent } from '../../src-main/manager/machines/link.ts';
 import { QemuProcess } from './qemu.ts';
 
@@ -26,6 +26,7 @@ export interface NonePeerOptions {
   readonly incoming?: boolean;
   readonly paused?: boolean;
   readonly uuid?: string | undefined;
+  readonly leaveOut?: MachineSpawnOptions['leaveOut'];
   /** A QEMU that neither sends nor expects the description at the end of a stream. */
   readonly suppressVmdesc?: boolean;
 }
@@ -52,9 +53,11 @@ async function startQemu({
   paused,
   suppressVmdesc,
   uuid,
+  leaveOut = [],
 }: NonePeerOptions): Promise<NonePeer> {
   const qemu = await QemuProcess.start({
     memoryBytes,
+    leaveOut,
     ...(uuid !== undefined && { uuid }),
     incoming: incoming === true,
     paused: paused === true,
@@ -71,12 +74,20 @@ async function startQemu({
   };
 }
 
-async function startGodwit({ memoryBytes, content, incoming, paused, uuid }: NonePeerOptions): Promise<NonePeer> {
+async function startGodwit({
+  memoryBytes,
+  content,
+  incoming,
+  paused,
+  uuid,
+  leaveOut = [],
+}: NonePeerOptions): Promise<NonePeer> {
   const machine = spawnMachine({
     name: incoming === true ? 'destination' : 'source',
     machine: 'none',
     memoryBytes,
     paused: paused === true,
+    leaveOut,
     ...(uuid !== undefined && { uuid }),
     ...(incoming === true && { incoming: 'defer' }),
     ...(content !== undefined && { load: [{ file: content, address: 0 }] }),

@@ -21,6 +21,8 @@ export interface QemuOptions {
   /** `-S`: a source is stopped, a destination stays stopped until `cont`. */
   readonly paused?: boolean;
   readonly uuid?: string;
+  /** Properties of the migration object that are switched off. */
+  readonly leaveOut?: readonly string[];
   /** A second monitor, as every machine of Godwit has. */
   readonly secondMonitor?: boolean;
   /** Neither sends nor expects the description at the end of a stream. */
@@ -122,6 +124,7 @@ function qemuArguments(options: QemuOptions, socket: string): string[] {
   const machine = ['none'];
   if (suppressVmdesc === true) machine.push('suppress-vmdesc=on');
   const args = ['-nodefaults', '-display', 'none', '-qmp', `unix:${socket},server=on,wait=off`];
+  for (const part of options.leaveOut ?? []) args.push('-global', `migration.${part}=off`);
   if (options.uuid !== undefined) args.push('-uuid', options.uuid);
   if (options.secondMonitor === true) args.push('-qmp', `unix:${socket}.user,server=on,wait=off`);
   args.push('-m', `size=${memoryBytes / 1024}k`);

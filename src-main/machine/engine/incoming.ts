@@ -131,11 +131,13 @@ export class IncomingMigration {
   async #load(channel: Channel): Promise<void> {
     await this.#readHeader(channel);
     const { machine, ignoreShared } = this.#options;
-    await readConfiguration(channel, {
-      machineType: machine.machineType,
-      uuid: machine.uuid,
-      capabilities: ignoreShared ? ['x-ignore-shared'] : [],
-    });
+    if (machine.streamForm.sendConfiguration) {
+      await readConfiguration(channel, {
+        machineType: machine.machineType,
+        uuid: machine.uuid,
+        capabilities: ignoreShared ? ['x-ignore-shared'] : [],
+      });
+    }
     for (;;) {
       const element = await read.readElement(channel);
       if (element.kind === 'eof') break;
@@ -236,7 +238,7 @@ export class IncomingMigration {
         `Unknown savevm section or instance '${name.replace(/[^\x20-\x7e]/g, '?')}'. This machine has no device that is saved in parts but its RAM`,
       );
     }
-    await read.readFooter(channel, element.id, name);
+    if (this.#options.machine.streamForm.sendSectionFooter) await read.readFooter(channel, element.id, name);
   }
 
   #startRam(element: { id: number; instanceId: number; version: number }): void {

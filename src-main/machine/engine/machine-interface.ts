@@ -31,6 +31,8 @@ export interface SavedSection {
 export interface EngineMachine {
   /** Machine name of the configuration section, such as `microvm`. */
   readonly machineType: string;
+  /** Parts of the stream that both ends have or both leave out. */
+  readonly streamForm: { readonly sendConfiguration: boolean; readonly sendSectionFooter: boolean };
   /** 16 bytes, where one was set. */
   readonly uuid: Uint8Array | undefined;
   /** Blocks in the order in which they are listed and scanned: largest first. */

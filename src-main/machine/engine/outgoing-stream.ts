@@ -11,11 +11,14 @@ export const ramSectionId = 1;
 /** The main channel of an outgoing migration, counting what goes onto it. */
 export class OutgoingStream {
   readonly channel: Channel;
+  readonly #footers: boolean;
   #bytes = 0;
   #endOfState = Infinity;
 
-  constructor(channel: Channel) {
+  /** `footers`: every section ends with one. */
+  constructor(channel: Channel, footers: boolean) {
     this.channel = channel;
+    this.#footers = footers;
   }
 
   /** Bytes put on the channel so far. */
@@ -44,7 +47,11 @@ export class OutgoingStream {
 
   /** End of a RAM section: EOS and footer. */
   endRamSection(): void {
-    this.put(write.ramEndOfSection(), write.sectionFooter(ramSectionId));
+    this.put(write.ramEndOfSection(), ...this.#footer(ramSectionId));
+  }
+
+  #footer(id: number): Uint8Array[] {
+    return this.#footers ? [write.sectionFooter(id)] : [];
   }
 
   /** One FULL section a device and the end of the state; answers its description. The guest is stopped. */
@@ -55,7 +62,7 @@ export class OutgoingStream {
       this.put(
         write.sectionStart(wire.SECTION_FULL, id, section.idstr, section.instanceId, section.version),
         section.payload,
-        write.sectionFooter(id),
+        ...this.#footer(id),
       );
     });
     this.put(write.endOfStream());

@@ -147,7 +147,7 @@ export class OutgoingMigration {
     this.#step('migrate');
     this.statistics.startedAt = performance.now();
     try {
-      const stream = new OutgoingStream(await this.#connect());
+      const stream = new OutgoingStream(await this.#connect(), this.#options.machine.streamForm.sendSectionFooter);
       this.#stream = stream;
       const precopy = await this.#setUp(stream);
       await precopy.copyWhileRunning(this.#peerReady());
@@ -174,7 +174,7 @@ export class OutgoingMigration {
   async #setUp(stream: OutgoingStream): Promise<Precopy> {
     const { machine, returnPath, parameters, onPass } = this.#options;
     const started = performance.now();
-    stream.put(write.header(), this.#configuration());
+    stream.put(write.header(), ...(machine.streamForm.sendConfiguration ? [this.#configuration()] : []));
     if (returnPath) this.#openReturnPath(stream);
     const saver = new native.RamSaver(machine.ramBlocks);
     this.#saver = saver;

@@ -125,6 +125,11 @@ class MachineProcess {
 
   async #end({ exitCode, reason, lastWords }: Ending): Promise<number> {
     if (reason !== undefined) this.#announce({ name: 'SHUTDOWN', data: { guest: false, reason } });
+    if (this.#migrations?.phase().phase === 'waiting') {
+      process.stderr.write(
+        'godwit: this machine held the whole guest, not running, and was told to end: unless the source has it, it is lost\n',
+      );
+    }
     await this.#migrations?.close();
     await this.#dirtyRate?.close();
     if (lastWords !== undefined) process.stderr.write(`godwit: ${plainText(lastWords)}\n`);

@@ -22,6 +22,13 @@ export type SerialTarget = { readonly kind: 'file'; readonly path: string } | { 
 /** Wait for `migrate-incoming`, or listen at once. */
 export type IncomingOption = { readonly kind: 'defer' } | { readonly kind: 'uri'; readonly uri: string };
 
+/** QEMU's properties `migration.send-configuration`, `.send-section-footer` and `.store-global-state`: on by default. */
+export interface StreamForm {
+  readonly sendConfiguration: boolean;
+  readonly sendSectionFooter: boolean;
+  readonly storeGlobalState: boolean;
+}
+
 /** One machine process: what `godwit vm` and the machine's entry were asked for, checked. */
 export interface MachineOptions {
   /** Paths of one or two QMP sockets. */
@@ -43,6 +50,8 @@ export interface MachineOptions {
   readonly hugePageBytes: number | undefined;
   readonly uuid: string | undefined;
   readonly onlyMigratable: boolean;
+  /** Parts of the stream that can be left out, for peers of old machine types that do not know them. */
+  readonly streamForm: StreamForm;
   /** Entries of KVM's dirty ring; undefined: the dirty log is used. */
   readonly dirtyRingSize: number | undefined;
 }

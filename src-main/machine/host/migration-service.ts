@@ -56,6 +56,8 @@ export interface PhaseReport {
 /** What `migrate` is asked for, checked as far as it can be without knowing the machine's state. */
 export interface MigrateRequest {
   readonly address: MigrationAddress;
+  /** A channel for cpr-transfer was given, too. */
+  readonly cprChannel: boolean;
   readonly resume: boolean;
   /** `blk` or `inc`. */
   readonly blockMigration: boolean;
@@ -116,8 +118,9 @@ export class MigrationService {
   }
 
   /** Starts moving the guest; the outcome shows in info() and events. The order of the checks is QEMU 8.2's. */
-  migrate({ address, resume, blockMigration }: MigrateRequest): void {
+  migrate({ address, cprChannel, resume, blockMigration }: MigrateRequest): void {
     this.#checkTransport(address);
+    if (this.#parameters.mode === 'cpr-transfer' && !cprChannel) throw new Refusal("missing 'cpr' migration channel");
     if (resume) this.#refuseResume();
     this.#refuseStart();
     if (blockMigration) throw new Refusal(NO_BLOCK_MIGRATION);
@@ -304,7 +307,6 @@ export class MigrationService {
     if (mapped && this.#parameters['multifd-compression'] !== 'none') {
       throw new Refusal('Cannot use compression with mapped-ram');
     }
-    if (this.#parameters.mode === 'cpr-transfer') throw new Refusal("missing 'cpr' migration channel");
   }
 
   #refuseResume(): never {

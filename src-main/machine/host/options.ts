@@ -40,6 +40,9 @@ export interface MachineOptionTexts {
   readonly uuid?: string;
   readonly onlyMigratable?: boolean;
   readonly dirtyRingSize?: string;
+  readonly xGodwitSendConfiguration?: string;
+  readonly xGodwitSendSectionFooter?: string;
+  readonly xGodwitStoreGlobalState?: string;
 }
 
 const collect = (value: string, earlier: readonly string[] | undefined): readonly string[] => [
@@ -64,7 +67,10 @@ export function defineMachineOptions(command: Command): Command {
     .option('--huge-pages <size>', 'back RAM with huge pages of this size (2M)')
     .option('--uuid <uuid>', 'UUID of the machine')
     .option('--only-migratable', 'refuse anything that cannot migrate')
-    .option('--dirty-ring-size <n>', 'track dirty pages with KVM rings of this many entries');
+    .option('--dirty-ring-size <n>', 'track dirty pages with KVM rings of this many entries')
+    .option('--x-godwit-send-configuration <on|off>', 'the stream begins with the configuration section (default: on)')
+    .option('--x-godwit-send-section-footer <on|off>', 'every section ends with a footer (default: on)')
+    .option('--x-godwit-store-global-state <on|off>', "the guest's run state travels with it (default: on)");
 }
 
 /** Checks the texts; every problem is a {@link UsageError} whose sentence names the option and the remedy. */
@@ -87,6 +93,11 @@ export function parseMachineOptions(texts: MachineOptionTexts): MachineOptions {
     uuid: parseUuid(texts.uuid),
     onlyMigratable: texts.onlyMigratable === true,
     dirtyRingSize: parseDirtyRing(texts.dirtyRingSize),
+    streamForm: {
+      sendConfiguration: parseSwitch('--x-godwit-send-configuration', texts.xGodwitSendConfiguration),
+      sendSectionFooter: parseSwitch('--x-godwit-send-section-footer', texts.xGodwitSendSectionFooter),
+      storeGlobalState: parseSwitch('--x-godwit-store-global-state', texts.xGodwitStoreGlobalState),
+    },
   };
   checkCombination(texts, options);
   return options;
@@ -230,4 +241,10 @@ function parseDirtyRing(text: string | undefined): number | undefined {
   const value = parseCount('--dirty-ring-size', text, DIRTY_RING.min, DIRTY_RING.max);
   if ((value & (value - 1)) === 0) return value;
   throw new UsageError(`--dirty-ring-size ${quote(text)} is not a power of two: use 1024, 2048, … 65536`);
+}
+
+/** On unless it was switched off. */
+function parseSwitch(option: string, text = 'on'): boolean {
+  if (text === 'on' || text === 'off') return text === 'on';
+  throw new UsageError(`${option} ${quote(text)} is not understood: use on or off`);
 }

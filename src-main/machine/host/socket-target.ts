@@ -11,11 +11,14 @@ import type { SocketTarget } from '../native/index.ts';
 import { MigrationError } from '../engine/errors.ts';
 import { Refusal } from './refusal.ts';
 
-/** The address of `migrate` or `migrate-incoming`, or a {@link Refusal} with QEMU's sentence. */
-export function requestedAddress(request: { uri?: string; channels?: readonly MigrationChannel[] }): MigrationAddress {
+/** What `migrate` or `migrate-incoming` asks for, or a {@link Refusal} with QEMU's sentence. */
+export function requestedAddress(request: {
+  readonly uri: string | undefined;
+  readonly channels: readonly MigrationChannel[] | undefined;
+}): { readonly address: MigrationAddress; readonly cprChannel: boolean } {
   const outcome = addressOf(request);
   if (!outcome.ok) throw new Refusal(outcome.sentence);
-  return outcome.address;
+  return { address: outcome.address, cprChannel: outcome.cprChannel === true };
 }
 
 /** Where a source connects to. The name of a service is looked up by then only, so that it fails as an attempt does. */

@@ -32,6 +32,8 @@ export interface MachineSettings {
   readonly hugePageBytes: number | undefined;
   readonly dirtyRingSize: number | undefined;
   readonly uuid?: string | undefined;
+  /** Absent: the stream has all of its parts. */
+  readonly streamForm?: Machine['streamForm'];
   /** Serial output goes here; the machine keeps a duplicate. */
   readonly serialFd?: number;
   readonly onEvent: (event: MachineEvent) => void;
@@ -80,6 +82,7 @@ function commonParts(
   const initialRunState: RunState = settings.incoming === undefined ? 'prelaunch' : 'inmigrate';
   return {
     machineType: settings.machine,
+    streamForm: settings.streamForm ?? { sendConfiguration: true, sendSectionFooter: true, storeGlobalState: true },
     uuid: settings.uuid === undefined ? undefined : uuidBytes(settings.uuid),
     ramBlocks: [
       {

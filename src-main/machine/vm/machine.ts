@@ -14,12 +14,16 @@ import { canFollow, RunStateKeeper } from './run-state.ts';
 import type { VcpuSet } from './vcpu-set.ts';
 import type { VirtualClock } from './virtual-clock.ts';
 
+/** Name of the section of the run state. */
+const GLOBAL_STATE = 'globalstate';
+
 /** Run state changes that a QMP client hears of. */
 export type MachineEvent = { readonly name: 'STOP' } | { readonly name: 'RESUME' };
 
 export interface MachineParts {
   readonly machineType: string;
   readonly uuid?: Uint8Array | undefined;
+  readonly streamForm: Machine['streamForm'];
   readonly ramBlocks: readonly RamBlock[];
   /** Where the first RAM block lies in guest physical memory. */
   readonly slots: readonly MemorySlot[];
@@ -41,6 +45,12 @@ export interface MachineParts {
 export class Machine implements EngineMachine {
   readonly machineType: string;
   readonly uuid: Uint8Array | undefined;
+  readonly streamForm: {
+    readonly sendConfiguration: boolean;
+    readonly sendSectionFooter: boolean;
+    /** The run state travels; without it a guest that arrives is taken for one that ran. */
+    readonly storeGlobalState: boolean;
+  };
   readonly ramBlocks: readonly RamBlock[];
   readonly slots: readonly MemorySlot[];
   readonly vcpus: VcpuSet | undefined;
@@ -62,6 +72,7 @@ export class Machine implements EngineMachine {
   constructor(parts: MachineParts) {
     this.machineType = parts.machineType;
     this.uuid = parts.uuid;
+    this.streamForm = parts.streamForm;
     this.ramBlocks = parts.ramBlocks;
     this.slots = parts.slots;
     this.vcpus = parts.vcpus;
@@ -164,7 +175,7 @@ export class Machine implements EngineMachine {
 
   async saveSections(): Promise<SavedSection[]> {
     await this.vcpus?.readState();
-    return this.#devices.map((device) => device.save());
+    return this.#travelling.map((device) => device.save());
   }
 
   // --- verbs of a migration, destination
@@ -191,7 +202,7 @@ export class Machine implements EngineMachine {
   }
 
   takeOver(): void {
-    const received = this.#received ?? 'paused';
+    const received = this.#received ?? (this.streamForm.storeGlobalState ? 'paused' : 'running');
     if (received === 'running' && this.autostart) this.resume();
     else this.#runState.change(received !== 'running' && canFollow(this.runState, received) ? received : 'paused');
   }
@@ -202,9 +213,16 @@ export class Machine implements EngineMachine {
     this.autostart = true;
   }
 
+  /** Devices whose sections are sent, and must arrive. */
+  get #travelling(): readonly Device[] {
+    return this.streamForm.storeGlobalState
+      ? this.#devices
+      : this.#devices.filter(({ idstr }) => idstr !== GLOBAL_STATE);
+  }
+
   /** A stream may end early where its end mark is by mistake: a guest without all of its devices must not run. */
   #requireEverySection(): void {
-    const missing = this.#devices.find(({ idstr, instanceId }) => !this.#loaded.has(`${idstr}/${instanceId}`));
+    const missing = this.#travelling.find(({ idstr, instanceId }) => !this.#loaded.has(`${idstr}/${instanceId}`));
     if (missing === undefined) return;
     throw new MigrationError(
       'stream',

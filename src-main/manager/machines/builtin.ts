@@ -49,6 +49,8 @@ export interface MachineSpawnOptions {
   readonly uuid?: string;
   readonly onlyMigratable?: boolean;
   readonly dirtyRingSize?: number;
+  /** Parts of the stream to leave out, for peers that do not know them. */
+  readonly leaveOut?: readonly ('send-configuration' | 'send-section-footer' | 'store-global-state')[];
 }
 
 export interface MachineExit {
@@ -113,6 +115,7 @@ export function machineArguments(
   put('incoming', options.incoming);
   put('huge-pages', options.hugePages);
   put('uuid', options.uuid);
+  for (const part of options.leaveOut ?? []) put(`x-godwit-${part}`, 'off');
   if (options.paused === true) args.push('--paused');
   if (options.onlyMigratable === true) args.push('--only-migratable');
   return args;

@@ -34,6 +34,7 @@ describe('machine options', () => {
       uuid: undefined,
       onlyMigratable: false,
       dirtyRingSize: undefined,
+      streamForm: { sendConfiguration: true, sendSectionFooter: true, storeGlobalState: true },
     } satisfies MachineOptions);
   });
 
@@ -176,6 +177,7 @@ describe('what the manager asks of a machine process', () => {
         hugePages: '2M',
         dirtyRingSize: 1024,
         onlyMigratable: true,
+        leaveOut: ['send-section-footer'],
       },
       sockets,
     );
@@ -195,6 +197,7 @@ describe('what the manager asks of a machine process', () => {
       uuid: undefined,
       onlyMigratable: true,
       dirtyRingSize: 1024,
+      streamForm: { sendConfiguration: true, sendSectionFooter: false, storeGlobalState: true },
     } satisfies MachineOptions);
   });
 

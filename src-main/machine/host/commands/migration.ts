@@ -19,7 +19,7 @@ export function migrationCommands({ migrations }: CommandTargets): CommandTable 
       arguments: migrateArguments,
       handler: ({ uri, channels, blk, inc, resume }) => {
         migrations.migrate({
-          address: requestedAddress({ uri, channels }),
+          ...requestedAddress({ uri, channels }),
           resume: resume === true,
           blockMigration: blk === true || inc === true,
         });
@@ -29,7 +29,7 @@ export function migrationCommands({ migrations }: CommandTargets): CommandTable 
     'migrate-incoming': defineCommand({
       arguments: migrateIncomingArguments,
       handler: ({ uri, channels, 'exit-on-error': exitOnError }) => {
-        migrations.migrateIncoming(requestedAddress({ uri, channels }), exitOnError !== false);
+        migrations.migrateIncoming(requestedAddress({ uri, channels }).address, exitOnError !== false);
         return undefined;
       },
     }),
