@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <fstream>
 #include <iterator>
 
@@ -21,35 +22,84 @@ UniqueFd file_with(const Bytes& bytes) {
   return fd;
 }
 
-TEST_CASE("a file channel answers the file from its beginning and then its end") {
+TEST_CASE("a file channel answers the file from where it was told to, and then its end") {
   std::mt19937_64 random(1);
   const Bytes bytes = random_bytes(random, 3 << 20);
-  const UniqueFd fd = file_with(bytes);
-  Result<std::unique_ptr<Layer>> layer = FileLayer::create(fd.get());
-  REQUIRE(layer.ok());
-  const auto channel = *Channel::create(*std::move(layer));
-  CHECK(*peek(*channel, 100).get() == Bytes(bytes.begin(), bytes.begin() + 100));
-  CHECK(*read(*channel, bytes.size()).get() == bytes);
-  CHECK(*at_end(*channel).get());
-  CHECK(read(*channel, 1).get().failure().code == Failure::kEndOfStream);
-  CHECK(::lseek(fd.get(), 0, SEEK_CUR) == static_cast<off_t>(bytes.size()));  // where it was
+  for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{4097}}) {
+    const UniqueFd fd = file_with(bytes);
+    const auto channel = *Channel::on_descriptor(fd.get(), offset);
+    const Bytes rest(bytes.begin() + static_cast<std::ptrdiff_t>(offset), bytes.end());
+    CHECK(*peek(*channel, 100).get() == Bytes(rest.begin(), rest.begin() + 100));
+    CHECK(*read(*channel, rest.size()).get() == rest);
+    CHECK(*at_end(*channel).get());
+    CHECK(read(*channel, 1).get().failure().code == Failure::kEndOfStream);
+    CHECK(::lseek(fd.get(), 0, SEEK_CUR) == static_cast<off_t>(bytes.size()));  // where it was
+  }
 }
 
-TEST_CASE("a file channel takes no output, and closing it leaves the descriptor open") {
-  const UniqueFd fd = file_with({1, 2, 3});
+TEST_CASE("a file channel writes from where it was told to, and leaves what is before alone") {
+  const UniqueFd fd = file_with(Bytes(10, 7));
   {
-    const auto channel = *Channel::create(*FileLayer::create(fd.get()));
-    channel->output().append(Bytes{1});
-    CHECK(flush(*channel).get().failure().code == EROFS);
+    const auto channel = *Channel::on_descriptor(fd.get(), 6);
+    channel->output().append(Bytes{1, 2, 3, 4, 5, 6});
+    REQUIRE(flush(*channel).get().ok());
     channel->close();
   }
+  Bytes written(12);
+  REQUIRE(::pread(fd.get(), written.data(), written.size(), 0) == 12);
+  CHECK(written == Bytes{7, 7, 7, 7, 7, 7, 1, 2, 3, 4, 5, 6});
   CHECK(::fcntl(fd.get(), F_GETFD) >= 0);
 }
 
-TEST_CASE("what is not a regular file is refused") {
+TEST_CASE("a file channel says why the file takes no more") {
+  const UniqueFd fd = file_with({1, 2, 3});
+  const std::string path = "/proc/self/fd/" + std::to_string(fd.get());
+  const UniqueFd read_only(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const auto channel = *Channel::on_descriptor(read_only.get(), 0);
+  channel->output().append(Bytes{1});
+  CHECK(flush(*channel).get().failure().code == EBADF);
+}
+
+TEST_CASE("a pipe channel carries bytes one way, also more than the pipe holds, and ends with its other end") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  std::mt19937_64 random(2);
+  const Bytes bytes = random_bytes(random, 1 << 20);
+  const auto in = *Channel::on_descriptor(read_end.get(), 0);
+  {
+    const auto out = *Channel::on_descriptor(write_end.get(), 0);
+    write_end.reset();
+    out->output().append(bytes);
+    CHECK(*read(*in, bytes.size()).get() == bytes);
+    REQUIRE(flush(*out).get().ok());
+    out->close();
+  }
+  CHECK(read(*in, 1).get().failure().code == Failure::kEndOfStream);
+}
+
+TEST_CASE("a pipe channel that waits is woken by shutdown, and a closed reader breaks it") {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  const auto in = *Channel::on_descriptor(read_end.get(), 0);
+  auto waiting = read(*in, 1);
+  in->shutdown();
+  CHECK(waiting.get().failure().code == ECANCELED);
+  in->close();
+  read_end.reset();
+  const auto out = *Channel::on_descriptor(write_end.get(), 0);
+  std::signal(SIGPIPE, SIG_IGN);  // as libuv does in every Node process
+  out->output().append(Bytes(1 << 20, 1));
+  CHECK(flush(*out).get().failure().code == EPIPE);
+}
+
+TEST_CASE("what is no open descriptor is refused") {
+  CHECK_FALSE(Channel::on_descriptor(-1, 0).ok());
   auto [a, b] = socket_pair();
-  CHECK_FALSE(FileLayer::create(a.get()).ok());
-  CHECK_FALSE(FileLayer::create(-1).ok());
+  CHECK_FALSE(FileLayer::create(std::move(a), 0).ok());
 }
 
 struct TemporaryPath {

@@ -10,8 +10,8 @@ import {
 } from '../../../src-shared/migration/ownership.ts';
 import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
 import { canTransition } from '../../../src-shared/migration/transitions.ts';
-import { native, type Channel, type Listener, type RamLoader, type SocketTarget } from '../native/index.ts';
-import { withSignal } from './channels/open.ts';
+import { native, type Channel, type RamLoader, type SocketTarget } from '../native/index.ts';
+import type { IncomingChannels } from './channels/open.ts';
 import { asLoadError, MigrationError } from './errors.ts';
 import type { EngineMachine } from './machine-interface.ts';
 import { checkBlockList } from './ram/block-list.ts';
@@ -28,7 +28,8 @@ const drainChunk = 64 * 1024;
 
 export interface IncomingOptions {
   readonly machine: EngineMachine;
-  readonly target: SocketTarget;
+  /** Opened already, so that an address that cannot be is refused before anything has begun. */
+  readonly channels: IncomingChannels;
   /** x-ignore-shared is on here: the source must have it on as well. */
   readonly ignoreShared: boolean;
   /** switchover-ack is on here: the source is told at once that nothing needs more time. */
@@ -44,11 +45,10 @@ export interface IncomingOptions {
 export class IncomingMigration {
   /** Resolves when the attempt is over; never rejects. */
   readonly finished: Promise<void>;
-  /** The listening address, with the real port. */
-  readonly address: SocketTarget;
+  /** The listening address, with the real port; undefined where nobody can connect. */
+  readonly address: SocketTarget | undefined;
 
   readonly #options: IncomingOptions;
-  readonly #listener: Listener;
   readonly #interrupt = new AbortController();
   #status: MigrationStatus = 'none';
   #phase: DestinationPhase = 'idle';
@@ -63,11 +63,9 @@ export class IncomingMigration {
   /** The source asked who we are: it is a Godwit and will send GO. */
   #goExpected = false;
 
-  /** Listens at once; throws the bind error's sentence. */
   constructor(options: IncomingOptions) {
     this.#options = options;
-    this.#listener = new native.Listener(options.target);
-    this.address = this.#listener.address;
+    this.address = options.channels.address;
     this.finished = this.#run();
   }
 
@@ -99,7 +97,7 @@ export class IncomingMigration {
   /** Ends the attempt: nothing will be taken over any more by itself. */
   async close(): Promise<void> {
     this.#interrupt.abort(new MigrationError('cancelled', 'The destination was asked to quit'));
-    this.#listener.close();
+    this.#options.channels.close();
     this.#channel?.shutdown();
     await this.finished;
   }
@@ -107,19 +105,21 @@ export class IncomingMigration {
   async #run(): Promise<void> {
     this.#setStatus('setup');
     try {
-      const channel = await withSignal(this.#listener.accept(), this.#interrupt.signal);
+      const { channels } = this.#options;
+      const channel = await channels.accept(this.#interrupt.signal);
       this.#channel = channel;
-      this.#listener.close();
+      if (channels.address !== undefined) channels.close();
       this.#step('connected');
       this.#setStatus('active');
       await this.#load(channel);
+      await this.#verify(channel);
       await this.#agree(channel);
       await this.#drain(channel);
     } catch (error) {
       const interruption: unknown = this.#interrupt.signal.reason;
       await this.#fail(interruption instanceof MigrationError ? interruption : asLoadError(error));
     } finally {
-      this.#listener.close();
+      this.#options.channels.close();
       this.#channel?.close();
       this.#loader?.close();
       this.#loader = undefined;
@@ -281,6 +281,18 @@ export class IncomingMigration {
           throw new MigrationError('stream', 'The stream is an RDMA stream, which is not supported: use tcp or unix');
       }
     }
+  }
+
+  /** A command that delivers the stream may find out at its very end that it was damaged. */
+  async #verify(channel: Channel): Promise<void> {
+    const { verify } = this.#options.channels;
+    if (verify === undefined) return;
+    // It ends when all of its output has been taken, the description behind the state included.
+    while (!(await channel.atEnd())) {
+      const [type] = await channel.read(1);
+      if (type === wire.SECTION_VMDESCRIPTION) await read.skipVmdescription(channel);
+    }
+    await verify();
   }
 
   // --- the commit rule

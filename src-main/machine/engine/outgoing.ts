@@ -5,12 +5,13 @@
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Channel, RamSaver, SocketTarget } from '../native/index.ts';
+import type { RamSaver } from '../native/index.ts';
 import { native } from '../native/index.ts';
 import { stepSource, type SourceEvent, type SourcePhase } from '../../../src-shared/migration/ownership.ts';
 import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
 import { canTransition } from '../../../src-shared/migration/transitions.ts';
-import { connectChannel } from './channels/open.ts';
+import { openOutgoing, type OutgoingChannel } from './channels/open.ts';
+import type { ChannelTarget } from './channels/target.ts';
 import { codeOf, messageOf, MigrationError } from './errors.ts';
 import type { EngineMachine } from './machine-interface.ts';
 import { OutgoingStream } from './outgoing-stream.ts';
@@ -28,7 +29,7 @@ const greetingCookie = 1;
 export interface OutgoingOptions {
   readonly machine: EngineMachine;
   /** Where to connect to; an error is what the attempt fails with, as a name that cannot be resolved does. */
-  readonly target: SocketTarget | MigrationError;
+  readonly target: ChannelTarget | MigrationError;
   /** Open the return path: the destination reports its verdict, and two Godwits agree on the commit. */
   readonly returnPath: boolean;
   /** Stop the guest before anything is copied (mode cpr-reboot). */
@@ -64,6 +65,7 @@ export class OutgoingMigration {
   #status: MigrationStatus = 'none';
   #phase: SourcePhase = 'idle';
   #error: MigrationError | undefined;
+  #out: OutgoingChannel | undefined;
   #stream: OutgoingStream | undefined;
   #saver: RamSaver | undefined;
   #precopy: Precopy | undefined;
@@ -131,7 +133,9 @@ export class OutgoingMigration {
 
   /** Asks for the end of this attempt. Accepted until the commit; the guest then stays here. */
   cancel(): CancelOutcome {
-    const oneWayOut = this.#phase === 'stopped' && !this.#options.returnPath && this.#stream?.stateWritten === true;
+    const sealed = this.#out?.seal !== undefined;
+    const oneWayOut =
+      this.#phase === 'stopped' && !this.#options.returnPath && !sealed && this.#stream?.stateWritten === true;
     if (this.#phase === 'committed' || this.#phase === 'handed-over' || oneWayOut) {
       return this.#status === 'completed' ? 'nothing-to-cancel' : 'too-late';
     }
@@ -147,7 +151,9 @@ export class OutgoingMigration {
     this.#step('migrate');
     this.statistics.startedAt = performance.now();
     try {
-      const stream = new OutgoingStream(await this.#connect(), this.#options.machine.streamForm.sendSectionFooter);
+      const out = await this.#connect();
+      this.#out = out;
+      const stream = new OutgoingStream(out.channel, this.#options.machine.streamForm.sendSectionFooter);
       this.#stream = stream;
       const precopy = await this.#setUp(stream);
       await precopy.copyWhileRunning(this.#peerReady());
@@ -158,16 +164,16 @@ export class OutgoingMigration {
     } catch (error) {
       await this.#unwind(await this.#firstCause(error));
     } finally {
-      this.#stream?.channel.close();
+      await this.#out?.close();
       await this.#returnPath?.finished;
       await this.#releaseSaver();
     }
   }
 
-  async #connect(): Promise<Channel> {
+  async #connect(): Promise<OutgoingChannel> {
     const { target } = this.#options;
     if (target instanceof MigrationError) throw target;
-    return await connectChannel(target, this.#interrupt.signal);
+    return await openOutgoing(target, this.#interrupt.signal);
   }
 
   /** Everything up to the first page. */
@@ -223,11 +229,20 @@ export class OutgoingMigration {
     if (this.#options.pauseBeforeSwitchover) await this.#hold();
     await precopy.copyRest();
     const description = await stream.putState(this.#options.machine);
-    await this.#flushState(stream);
+    if (this.#out?.seal === undefined) await this.#flushState(stream);
     // For readers of the stream only. Some destinations (QEMU with suppress-vmdesc) close as soon as they have the state:
     // whether this still gets through says nothing about the guest.
     stream.put(write.vmdescription(description));
     this.statistics.downtimeBytes = stream.bytes - before;
+    if (this.#out?.seal !== undefined) await this.#seal(stream, this.#out.seal);
+  }
+
+  /** Nobody takes the guest over now: it is given away once all of it is where it stays, and until then it can go on here. */
+  async #seal(stream: OutgoingStream, seal: () => Promise<void>): Promise<void> {
+    await stream.channel.flush();
+    await this.#unlessInterrupted(seal());
+    this.#throwIfInterrupted();
+    this.#step('handed-over-unconfirmed');
   }
 
   async #stopGuest(): Promise<void> {
@@ -271,6 +286,7 @@ export class OutgoingMigration {
   /** Ends with the guest handed over, or throws with the guest still here. */
   async #agree(stream: OutgoingStream): Promise<void> {
     const returnPath = this.#returnPath;
+    if (this.#out?.seal !== undefined) return;
     if (returnPath === undefined) {
       // One way: that all was written is all that this end will ever know.
       const late = new AbortController();
@@ -339,6 +355,13 @@ export class OutgoingMigration {
         this.#returnPath.finished,
       ]);
       if (reported instanceof MigrationError && reported.code === 'peer') return reported;
+    }
+    if (this.#out?.reason !== undefined && isLinkError(error)) {
+      const told = await Promise.race([
+        this.#out.reason.catch((reason: unknown) => reason),
+        delay(timeouts.commandExplains),
+      ]);
+      if (told instanceof MigrationError) return told;
     }
     if (error instanceof MigrationError) return error;
     return new MigrationError(isLinkError(error) ? 'link' : 'machine', messageOf(error), { cause: error });

@@ -23,6 +23,11 @@ export const timeouts = {
    */
   farewell: 50,
   /**
+   * How long a source whose command takes no more waits for the end of the command, whose last words say why. The guest
+   * may be stopped meanwhile.
+   */
+  commandExplains: 500,
+  /**
    * How long a destination that has answered SHUT 0 keeps reading for the rest of the stream (the vmdesc) and the
    * source's close, so that the source's last writes do not meet a closed socket.
    */

@@ -88,7 +88,7 @@ class MachineProcess {
     if (options.incoming?.kind === 'uri') {
       const outcome = parseMigrationUri(options.incoming.uri);
       if (!outcome.ok) throw new UsageError(`-incoming ${options.incoming.uri}: ${outcome.sentence}`);
-      migrations.migrateIncoming(outcome.address, true);
+      await migrations.migrateIncoming(outcome.address, true);
     }
     if (options.incoming === undefined && !options.paused) machine.resume();
   }

@@ -25,13 +25,15 @@ import {
 import { isRunningStatus, MIGRATION_IN_PROGRESS, type MigrationStatus } from '../../../src-shared/migration/status.ts';
 import { modeConflict } from '../../../src-shared/migration/modes.ts';
 import { Blockers } from '../engine/blockers.ts';
-import { messageOf, type MigrationError } from '../engine/errors.ts';
+import { openIncoming } from '../engine/channels/open.ts';
+import { isOneWay } from '../engine/channels/target.ts';
+import { messageOf, MigrationError } from '../engine/errors.ts';
 import { IncomingMigration } from '../engine/incoming.ts';
 import { OutgoingMigration } from '../engine/outgoing.ts';
 import type { Machine } from '../vm/machine.ts';
 import { outgoingFacts } from './outgoing-facts.ts';
 import { Refusal } from './refusal.ts';
-import { connectTarget, socketAddress, socketTarget } from './socket-target.ts';
+import { channelTarget, outgoingTarget, socketAddress } from './channel-target.ts';
 
 export type MigrationEvent =
   | { readonly name: 'MIGRATION'; readonly data: { readonly status: MigrationStatus } }
@@ -70,6 +72,8 @@ export class MigrationService {
   #parameters: MigrationParameters = DEFAULT_PARAMETERS;
   #outgoing: OutgoingMigration | undefined;
   #incoming: IncomingMigration | undefined;
+  /** An address is being opened. */
+  #opening = false;
 
   constructor(options: MigrationServiceOptions) {
     this.#options = options;
@@ -127,10 +131,12 @@ export class MigrationService {
     this.#refuseMissingMechanism();
     const { machine } = this.#options;
     const capabilities = this.#capabilities;
+    const target = outgoingTarget(address);
     this.#outgoing = new OutgoingMigration({
       machine,
-      target: connectTarget(address),
-      returnPath: capabilities['return-path'],
+      target,
+      // Nobody answers from a file or a command.
+      returnPath: capabilities['return-path'] && (target instanceof MigrationError || !isOneWay(target)),
       pauseBeforeSwitchover: capabilities['pause-before-switchover'],
       switchoverAck: capabilities['switchover-ack'],
       validateUuid: capabilities['validate-uuid'],
@@ -152,17 +158,20 @@ export class MigrationService {
   }
 
   /** Listens on `address` for one guest. */
-  migrateIncoming(address: MigrationAddress, exitOnError: boolean): void {
+  async migrateIncoming(address: MigrationAddress, exitOnError: boolean): Promise<void> {
     const { machine, onIncomingFailed } = this.#options;
-    if (this.#incoming !== undefined) throw new Refusal('The incoming migration has already been started');
+    if (this.#incoming !== undefined || this.#opening) {
+      throw new Refusal('The incoming migration has already been started');
+    }
     if (machine.runState !== 'inmigrate') throw new Refusal("'-incoming' was not specified on the command line");
     this.#checkTransport(address);
     this.#refuseMissingMechanism();
-    const target = socketTarget(address);
+    const target = channelTarget(address);
+    this.#opening = true;
     try {
       this.#incoming = new IncomingMigration({
         machine,
-        target,
+        channels: await openIncoming(target),
         ignoreShared: this.#capabilities['x-ignore-shared'],
         switchoverAck: this.#capabilities['switchover-ack'],
         onStatus: (status) => {
@@ -174,6 +183,8 @@ export class MigrationService {
       });
     } catch (error) {
       throw new Refusal(messageOf(error));
+    } finally {
+      this.#opening = false;
     }
   }
 
@@ -263,7 +274,7 @@ export class MigrationService {
       destination === undefined
         ? fillInfo('destination', 'none', blocked)
         : fillInfo('destination', destination.status, {
-            'socket-address': [socketAddress(destination.address)],
+            'socket-address': destination.address === undefined ? [] : [socketAddress(destination.address)],
             ...(destination.error && {
               'error-desc': `load of migration failed: ${destination.error.message}`,
             }),

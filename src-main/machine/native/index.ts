@@ -341,8 +341,13 @@ export interface NativeAddon {
   readonly RamLoader: new (blocks: readonly RamLoaderBlock[], options?: RamLoaderOptions) => RamLoader;
   readonly Listener: new (target: SocketTarget) => Listener;
   connect(target: SocketTarget): Cancellable<Channel>;
-  /** Reads a saved stream from its beginning, as a peer would send it. `fd`, a regular file, is duplicated. */
-  openStream(fd: number): Channel;
+  /**
+   * A channel on a descriptor, which is duplicated: a regular file, read or written from `offset` (bytes, 0 by default)
+   * on; a pipe, one way; or a stream socket.
+   */
+  openStream(fd: number, offset?: number): Channel;
+  /** Both ends of a pipe, close-on-exec; whoever asks closes them. */
+  pipe(): { readonly readEnd: number; readonly writeEnd: number };
   /** CPUID leaves that this KVM can give a guest. */
   supportedCpuid(): CpuidEntry[];
   /** KVM_GET_MSR_INDEX_LIST. */

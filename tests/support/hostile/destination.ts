@@ -4,6 +4,8 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { IncomingMigration, type IncomingOptions } from '../../../src-main/machine/engine/incoming.ts';
 import type { MigrationError } from '../../../src-main/machine/engine/errors.ts';
+import { openIncoming, type IncomingChannels } from '../../../src-main/machine/engine/channels/open.ts';
+import type { SocketTarget } from '../../../src-main/machine/native/index.ts';
 import { createMachine } from '../../../src-main/machine/vm/create-machine.ts';
 import type { Machine } from '../../../src-main/machine/vm/machine.ts';
 
@@ -22,13 +24,16 @@ export class Destination {
   /** What it reported as its failure. */
   failure: MigrationError | undefined;
 
-  private constructor(machine: Machine, options: DestinationOptions) {
+  /** Where it listens. */
+  readonly address: SocketTarget;
+
+  private constructor(machine: Machine, channels: IncomingChannels, options: DestinationOptions) {
+    if (channels.address === undefined) throw new Error('a destination of tests listens on a socket');
     this.machine = machine;
+    this.address = channels.address;
     this.migration = new IncomingMigration({
       machine,
-      target: options.tcp
-        ? { type: 'tcp', host: '127.0.0.1', port: 0 }
-        : { type: 'unix', path: join(options.folder, `${process.pid}.sock`) },
+      channels,
       ...(options.deadlines && { deadlines: options.deadlines }),
       ignoreShared: false,
       switchoverAck: false,
@@ -57,7 +62,10 @@ export class Destination {
       onCrash: () => undefined,
     });
     try {
-      return new Destination(machine, options);
+      const target: SocketTarget = options.tcp
+        ? { type: 'tcp', host: '127.0.0.1', port: 0 }
+        : { type: 'unix', path: join(options.folder, `${process.pid}.sock`) };
+      return new Destination(machine, await openIncoming(target), options);
     } catch (error) {
       await machine.close();
       throw error;
@@ -66,7 +74,7 @@ export class Destination {
 
   /** Connects a peer. What the destination answers is read and dropped, unless `deaf`. */
   async peer(deaf = false): Promise<Socket> {
-    const { address } = this.migration;
+    const { address } = this;
     const socket = address.type === 'unix' ? connect(address.path) : connect(address.port, address.host);
     socket.on('error', () => undefined); // a destination that refuses a stream closes in the middle of it
     await new Promise((resolve) => socket.once('connect', resolve));

@@ -83,7 +83,8 @@ async function load(stream: MutatedStream, silent: boolean): Promise<LoadOutcome
   peer.destroy();
   if (!peer.closed) await new Promise((resolve) => peer.once('close', resolve));
 
-  const { error, address } = migration;
+  const { error } = migration;
+  const { address } = destination;
   const outcome = outcomeOf(migration);
   const fault =
     address.type === 'unix' && existsSync(address.path)

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+/** How the main channel is opened at either end, whatever is at its other end. */
 import { native, type Cancellable, type Channel, type SocketTarget } from '../../native/index.ts';
 import { messageOf, MigrationError } from '../errors.ts';
+import { openCommand } from './exec.ts';
+import { openToLoad, openToSave } from './file.ts';
+import type { ChannelTarget } from './target.ts';
 
 /** Awaits a native operation; an aborted signal cancels it and rejects with the signal's reason. */
 export async function withSignal<T>(operation: Cancellable<T>, signal: AbortSignal): Promise<T> {
@@ -19,12 +23,90 @@ export async function withSignal<T>(operation: Cancellable<T>, signal: AbortSign
   }
 }
 
-/** Connects the main channel of an outgoing migration. Fails with the connect error's own sentence. */
-export async function connectChannel(target: SocketTarget, signal: AbortSignal): Promise<Channel> {
+/** A source's way out. */
+export interface OutgoingChannel {
+  readonly channel: Channel;
+  /** With nobody at the other end: makes sure that what was written stays, before the guest is given away. */
+  readonly seal?: () => Promise<void>;
+  /** Rejects with why the other end takes no more, where it can say so; may be pending for ever. */
+  readonly reason?: Promise<unknown>;
+  /** Lets go of it, whatever became of it. */
+  readonly close: () => Promise<void>;
+}
+
+/** Connects the main channel of an outgoing migration. Fails with a sentence of its own. */
+export async function openOutgoing(target: ChannelTarget, signal: AbortSignal): Promise<OutgoingChannel> {
+  switch (target.type) {
+    case 'file':
+      return await openToSave(target);
+    case 'exec': {
+      const { channel, ended, kill } = openCommand(target, 'write');
+      return {
+        channel,
+        reason: ended,
+        seal: async () => {
+          channel.close(); // the end of its input
+          await ended;
+        },
+        close: async () => {
+          channel.close();
+          kill();
+          await ended.catch(() => undefined);
+        },
+      };
+    }
+    case 'tcp':
+    case 'unix': {
+      const channel = await connectSocket(target, signal);
+      return {
+        channel,
+        close: () => {
+          channel.close();
+          return Promise.resolve();
+        },
+      };
+    }
+  }
+}
+
+async function connectSocket(target: SocketTarget, signal: AbortSignal): Promise<Channel> {
   try {
     return await withSignal(native.connect(target), signal);
   } catch (error) {
     if (error instanceof MigrationError) throw error;
     throw new MigrationError('link', messageOf(error), { cause: error });
+  }
+}
+
+/** A destination's way in. */
+export interface IncomingChannels {
+  /** Where it listens, with the real port; undefined where nobody can connect. */
+  readonly address: SocketTarget | undefined;
+  readonly accept: (signal: AbortSignal) => Promise<Channel>;
+  /** Resolves when what delivers the stream has ended well. Asked at its end, before the guest is taken over. */
+  readonly verify?: () => Promise<void>;
+  readonly close: () => void;
+}
+
+/** Listens, or opens what is there already. Throws the sentence of what cannot be opened. */
+export async function openIncoming(target: ChannelTarget): Promise<IncomingChannels> {
+  switch (target.type) {
+    case 'file': {
+      const channel = await openToLoad(target);
+      return { address: undefined, accept: () => Promise.resolve(channel), close: () => undefined };
+    }
+    case 'exec': {
+      const { channel, ended, kill } = openCommand(target, 'read');
+      return { address: undefined, accept: () => Promise.resolve(channel), verify: () => ended, close: kill };
+    }
+    case 'tcp':
+    case 'unix': {
+      const listener = new native.Listener(target);
+      return {
+        address: listener.address,
+        accept: (signal) => withSignal(listener.accept(), signal),
+        close: () => listener.close(),
+      };
+    }
   }
 }

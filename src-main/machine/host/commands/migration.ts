@@ -10,7 +10,7 @@ import {
   setParametersArguments,
 } from '../../../control/migration-arguments.ts';
 import { listCapabilities } from '../../../../src-shared/migration/capabilities.ts';
-import { requestedAddress } from '../socket-target.ts';
+import { requestedAddress } from '../channel-target.ts';
 import { action, nothing, type CommandTargets } from './targets.ts';
 
 export function migrationCommands({ migrations }: CommandTargets): CommandTable {
@@ -28,8 +28,8 @@ export function migrationCommands({ migrations }: CommandTargets): CommandTable 
     }),
     'migrate-incoming': defineCommand({
       arguments: migrateIncomingArguments,
-      handler: ({ uri, channels, 'exit-on-error': exitOnError }) => {
-        migrations.migrateIncoming(requestedAddress({ uri, channels }).address, exitOnError !== false);
+      handler: async ({ uri, channels, 'exit-on-error': exitOnError }) => {
+        await migrations.migrateIncoming(requestedAddress({ uri, channels }).address, exitOnError !== false);
         return undefined;
       },
     }),

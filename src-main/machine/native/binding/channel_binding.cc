@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "binding/channel_binding.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <optional>
 #include <utility>
 #include <variant>
@@ -8,7 +11,6 @@
 #include "binding/ram_binding.h"
 #include "binding/support.h"
 #include "core/channels/connect.h"
-#include "core/channels/file_layer.h"
 #include "core/channels/listener.h"
 #include "core/channels/pending_channel.h"
 #include "core/pages/ram_loader.h"
@@ -286,15 +288,27 @@ Napi::Value connect(const Napi::CallbackInfo& info) {
                        [target = *target](const Interrupt& cancel) { return connect_socket(target, cancel); });
 }
 
-/// A channel that reads a saved stream. Opening it does not block: the descriptor is open already.
+/// A channel on a descriptor. Opening it does not block: the descriptor is open already.
 Napi::Value open_stream(const Napi::CallbackInfo& info) {
   std::uint32_t fd = 0;
-  if (!to_u32(info[0], fd) || fd > INT32_MAX) return throw_form(info.Env(), "openStream(fd: descriptor)");
-  Result<std::unique_ptr<Layer>> layer = FileLayer::create(static_cast<int>(fd));
-  if (!layer) return throw_failure(info.Env(), layer.failure());
-  Result<std::shared_ptr<Channel>> channel = Channel::create(*std::move(layer));
+  std::uint64_t offset = 0;
+  const bool has_offset = info.Length() > 1 && !info[1].IsUndefined();
+  if (!to_u32(info[0], fd) || fd > INT32_MAX || (has_offset && !to_size(info[1], offset))) {
+    return throw_form(info.Env(), "openStream(fd: descriptor, offset?: bytes)");
+  }
+  Result<std::shared_ptr<Channel>> channel = Channel::on_descriptor(static_cast<int>(fd), offset);
   if (!channel) return throw_failure(info.Env(), channel.failure());
   return ChannelBinding::wrap(info.Env(), *channel);
+}
+
+/// Both ends of a pipe, close-on-exec: the caller closes them.
+Napi::Value make_pipe(const Napi::CallbackInfo& info) {
+  int ends[2] = {-1, -1};
+  if (::pipe2(ends, O_CLOEXEC) != 0) return throw_failure(info.Env(), Failure::from_errno("pipe2", "Unable to make a pipe"));
+  const Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("readEnd", Napi::Number::New(info.Env(), ends[0]));
+  object.Set("writeEnd", Napi::Number::New(info.Env(), ends[1]));
+  return object;
 }
 
 }  // namespace
@@ -309,6 +323,7 @@ void init_channel(Napi::Env env, Napi::Object exports) {
   exports.Set("Listener", ListenerBinding::define(env));
   exports.Set("connect", Napi::Function::New(env, connect, "connect"));
   exports.Set("openStream", Napi::Function::New(env, open_stream, "openStream"));
+  exports.Set("pipe", Napi::Function::New(env, make_pipe, "pipe"));
 }
 
 }  // namespace godwit::binding

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/channels/channel.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <utility>
 
+#include "core/channels/descriptor_layer.h"
+#include "core/channels/file_layer.h"
 #include "core/channels/socket_layer.h"
 
 namespace godwit {
@@ -46,6 +51,18 @@ Result<std::shared_ptr<Channel>> Channel::create(std::unique_ptr<Layer> layer) {
   Result<std::shared_ptr<Interrupt>> stop = Interrupt::create();
   if (!stop) return std::move(stop).failure();
   return std::shared_ptr<Channel>(new Channel(std::move(layer), *std::move(stop)));
+}
+
+Result<std::shared_ptr<Channel>> Channel::on_descriptor(int fd, std::uint64_t offset) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return Failure::from_errno("fstat", "Unable to use the descriptor as a channel");
+  UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!own) return Failure::from_errno("fcntl", "Unable to duplicate the descriptor of a channel");
+  if (S_ISSOCK(status.st_mode)) return adopt(std::move(own));
+  Result<std::unique_ptr<Layer>> layer = S_ISREG(status.st_mode) ? FileLayer::create(std::move(own), offset)
+                                                                 : DescriptorLayer::create(std::move(own));
+  if (!layer) return std::move(layer).failure();
+  return create(*std::move(layer));
 }
 
 Channel::Channel(std::unique_ptr<Layer> layer, std::shared_ptr<Interrupt> stop)

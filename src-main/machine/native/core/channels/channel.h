@@ -32,6 +32,9 @@ class Channel {
   /// Takes over a connected stream socket.
   static Result<std::shared_ptr<Channel>> adopt(UniqueFd socket);
   static Result<std::shared_ptr<Channel>> create(std::unique_ptr<Layer> layer);
+  /// Duplicates a descriptor and makes a channel of what it is: a stream socket, a regular file (from `offset` on), or
+  /// anything else that poll(2) works on, such as a pipe.
+  static Result<std::shared_ptr<Channel>> on_descriptor(int fd, std::uint64_t offset);
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   ~Channel() { close(); }

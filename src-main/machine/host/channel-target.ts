@@ -8,6 +8,7 @@ import {
 } from '../../../src-shared/migration/address.ts';
 import type { SocketAddress } from '../../../src-shared/migration/info.ts';
 import type { SocketTarget } from '../native/index.ts';
+import type { ChannelTarget } from '../engine/channels/target.ts';
 import { MigrationError } from '../engine/errors.ts';
 import { Refusal } from './refusal.ts';
 
@@ -21,17 +22,37 @@ export function requestedAddress(request: {
   return { address: outcome.address, cprChannel: outcome.cprChannel === true };
 }
 
-/** Where a source connects to. The name of a service is looked up by then only, so that it fails as an attempt does. */
-export function connectTarget(address: MigrationAddress): SocketTarget | MigrationError {
+/**
+ * Where a source's stream goes. The name of a service is looked up by then only, so that it fails as an attempt does.
+ */
+export function outgoingTarget(address: MigrationAddress): ChannelTarget | MigrationError {
   const named = address.transport === 'socket' && address.type === 'inet' && !/^\d+$/.test(address.port);
-  if (!named) return socketTarget(address);
+  if (!named) return channelTarget(address);
   const port = portNumber(address);
-  return port.ok ? socketTarget(address) : new MigrationError('link', port.sentence);
+  return port.ok ? channelTarget(address) : new MigrationError('link', port.sentence);
 }
 
-/** What the channels understand: a tcp or unix socket. Anything else is refused by name. */
-export function socketTarget(address: MigrationAddress): SocketTarget {
-  if (address.transport !== 'socket') throw new Refusal(unsupportedAddress(address));
+/** What the channels understand. Anything else is refused by name. */
+export function channelTarget(address: MigrationAddress): ChannelTarget {
+  switch (address.transport) {
+    case 'exec':
+      return { type: 'exec', args: address.args };
+    case 'file': {
+      if (address.offset > MAX_OFFSET)
+        throw new Refusal(`An offset of ${address.offset} bytes is too large for a file`);
+      return { type: 'file', path: address.filename, offset: Number(address.offset) };
+    }
+    case 'rdma':
+      throw new Refusal(unsupportedAddress(address));
+    case 'socket':
+      return socketTarget(address);
+  }
+}
+
+/** What a number holds exactly; no file system has files of this size. */
+const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
+
+function socketTarget(address: Extract<MigrationAddress, { readonly transport: 'socket' }>): SocketTarget {
   switch (address.type) {
     case 'unix':
       return { type: 'unix', path: address.path };

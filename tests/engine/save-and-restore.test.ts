@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A guest that is saved to a file or through a command, and started from it again: whole, or refused, and never lost. */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startMachine, until, type TestMachine } from '../support/machine.ts';
+
+const MIB = 1024 ** 2;
+const NONE = { machine: 'none', memoryBytes: 16 * MIB } as const;
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'godwit-save-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A machine whose memory has been written all over. */
+async function written(seed = 1): Promise<TestMachine> {
+  const machine = await startMachine(NONE);
+  await machine.execute('x-godwit-dirty', { 'pages-per-second': 200_000, seed });
+  for (;;) {
+    const reply = await machine.execute('x-godwit-dirty', { 'pages-per-second': 200_000, seed });
+    if ((reply as { 'pages-written': number })['pages-written'] > 8000) break;
+  }
+  return machine;
+}
+
+async function memoryHash(machine: TestMachine): Promise<string> {
+  const image = join(machine.process.folder, 'memory.ram');
+  await machine.execute('pmemsave', { val: 0, size: NONE.memoryBytes, filename: image });
+  return createHash('sha256').update(readFileSync(image)).digest('hex');
+}
+
+async function save(source: TestMachine, uri: string): Promise<void> {
+  await source.setCapabilities('events', 'return-path');
+  await source.execute('migrate', { uri });
+  const { status, 'error-desc': reason } = await source.untilStatus('completed', 'failed');
+  expect(reason).toBeUndefined();
+  expect(status).toBe('completed');
+  expect(await source.runState()).toBe('postmigrate');
+}
+
+async function restored(uri: string): Promise<TestMachine> {
+  const machine = await startMachine({ ...NONE, incoming: 'defer' });
+  await machine.execute('migrate-incoming', { uri });
+  await machine.untilRunState('running');
+  return machine;
+}
+
+describe('a saved guest', () => {
+  it.each([
+    { what: 'file', save: 'file:{}', restore: 'file:{}' },
+    { what: 'file with an offset', save: 'file:{},offset=1M', restore: 'file:{},offset=0x100000' },
+    { what: 'command that compresses', save: 'exec:gzip -1 > {}', restore: 'exec:gzip -dc < {}' },
+  ])('comes back whole from a $what', async ({ save: to, restore: from, what }) => {
+    const path = join(folder, what.replaceAll(' ', '-'));
+    await using source = await written();
+    await save(source, to.replace('{}', path));
+    await using copy = await restored(from.replace('{}', path));
+    expect(await memoryHash(copy)).toBe(await memoryHash(source));
+    expect((await copy.migration()).status).toBe('completed');
+    if (to.startsWith('file:')) expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it('keeps what the file has before the offset, and ends where the stream ends', async () => {
+    const path = join(folder, 'kept');
+    writeFileSync(path, Buffer.alloc(64 * MIB, 0x5a));
+    await using source = await written();
+    await save(source, `file:${path},offset=4k`);
+    const bytes = readFileSync(path);
+    expect(bytes.subarray(0, 4096).every((byte) => byte === 0x5a)).toBe(true);
+    expect(bytes.subarray(4096, 4100).toString('latin1')).toBe('QEVM');
+    expect(bytes.length).toBeLessThan(32 * MIB);
+    await using copy = await restored(`file:${path},offset=4096`);
+    expect(await memoryHash(copy)).toBe(await memoryHash(source));
+  });
+
+  it('may be restored more than once, also paused', async () => {
+    const path = join(folder, 'twice');
+    await using source = await written();
+    await save(source, `file:${path}`);
+    await using one = await restored(`file:${path}`);
+    await using other = await startMachine({ ...NONE, incoming: `file:${path}`, paused: true });
+    await other.untilStatus('completed');
+    expect(await other.runState()).toBe('paused');
+    expect(await memoryHash(other)).toBe(await memoryHash(one));
+  });
+});
+
+describe('a guest that cannot be saved goes on where it is', () => {
+  it.each([
+    ['file:/nonexistent/folder/vm', "Could not create '/nonexistent/folder/vm': No such file or directory"],
+    ['file:/', "Could not create '/': Is a directory"],
+    ['exec:exit 3', 'The command ended with 3'],
+    ['exec:cat > /dev/null; echo no room >&2; exit 1', 'The command ended with 1: no room'],
+    ['exec:cat > /dev/full', 'No space left on device'],
+  ])('by %s', async (uri, sentence) => {
+    await using source = await written();
+    const before = await source.execute('x-godwit-dirty', { 'pages-per-second': 1000 });
+    await source.setCapabilities('events');
+    await source.execute('migrate', { uri });
+    const { status, 'error-desc': reason } = await source.untilStatus('completed', 'failed');
+    expect(status).toBe('failed');
+    expect(reason).toContain(sentence);
+    await source.untilRunState('running');
+    const after = await source.execute('x-godwit-dirty', { 'pages-per-second': 1000 });
+    expect((after as Record<string, number>)['pages-written']).toBeGreaterThanOrEqual(
+      (before as Record<string, number>)['pages-written'] ?? 0,
+    );
+  });
+
+  it('when the disk is full, and the disk has its room back', async () => {
+    const mount = join(folder, 'small');
+    spawnSync('mkdir', ['-p', mount]);
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', mount]);
+    if (mounted.status !== 0) return; // not root: /dev/full above has shown the same error
+    try {
+      await using source = await written();
+      await source.setCapabilities('events');
+      const path = join(mount, 'vm');
+      await source.execute('migrate', { uri: `file:${path}` });
+      const { status, 'error-desc': reason } = await source.untilStatus('completed', 'failed');
+      expect(status).toBe('failed');
+      expect(reason).toContain('No space left on device');
+      await source.untilRunState('running');
+      expect(statSync(path).size).toBe(0);
+    } finally {
+      spawnSync('umount', [mount]);
+    }
+  });
+
+  it('when it is cancelled while a command takes nothing', async () => {
+    await using source = await written();
+    await source.setCapabilities('events');
+    const marker = join(folder, 'ended');
+    await source.execute('migrate', { uri: `exec:trap "touch ${marker}; exit 0" TERM; sleep 60 & wait` });
+    await source.untilStatus('active');
+    await source.execute('migrate_cancel');
+    await source.untilStatus('cancelled');
+    await source.untilRunState('running');
+    await until(
+      'the end of the command',
+      () => Promise.resolve(existsSync(marker)),
+      (there) => there,
+    );
+  });
+});
+
+describe('what cannot be restored is refused with its reason', () => {
+  const refused = async (uri: string, sentence: string | RegExp): Promise<void> => {
+    await using machine = await startMachine({ ...NONE, incoming: 'defer' });
+    await machine.execute('migrate-incoming', { uri });
+    expect((await machine.process.exited).code).toBe(1);
+    expect(machine.process.lastWords()).toMatch(sentence);
+  };
+
+  it('a file that is not there, and a file of another kind', async () => {
+    await using machine = await startMachine({ ...NONE, incoming: 'defer' });
+    await expect(machine.execute('migrate-incoming', { uri: 'file:/nonexistent' })).rejects.toThrow(
+      "Could not open '/nonexistent': No such file or directory",
+    );
+    await expect(machine.execute('migrate-incoming', { uri: 'file:/' })).rejects.toThrow('not a regular file');
+    await expect(machine.execute('migrate-incoming', { uri: 'file:/etc/hostname,offset=1g' })).rejects.toThrow(
+      'the offset is 1073741824',
+    );
+    // It may be tried again.
+    await expect(machine.execute('migrate-incoming', { uri: 'file:/nonexistent' })).rejects.toThrow('No such file');
+    await refused('file:/etc/passwd', 'Not a migration stream');
+  });
+
+  it('a file that ends early, and one of another machine', async () => {
+    const path = join(folder, 'whole');
+    await using source = await written();
+    await save(source, `file:${path}`);
+    const short = join(folder, 'short');
+    writeFileSync(short, readFileSync(path).subarray(0, MIB));
+    await refused(`file:${short}`, /load of migration failed/);
+    await using larger = await startMachine({ ...NONE, memoryBytes: 32 * MIB, incoming: 'defer' });
+    await larger.execute('migrate-incoming', { uri: `file:${path}` });
+    await larger.process.exited;
+    expect(larger.process.lastWords()).toContain('Size mismatch: ram');
+  });
+
+  it('a compressed file whose end is damaged, although all of the guest came out of it', async () => {
+    const path = join(folder, 'damaged.gz');
+    await using source = await written();
+    await save(source, `exec:gzip -1 > ${path}`);
+    const bytes = readFileSync(path);
+    bytes[bytes.length - 6] = (bytes.at(-6) ?? 0) ^ 0xff; // in the checksum
+    writeFileSync(path, bytes);
+    await refused(`exec:gzip -dc < ${path}`, /crc error/);
+  });
+});
