@@ -61,6 +61,11 @@ export class MachineLink {
     return heartbeatsReply.parse(await this.execute('x-godwit-heartbeats'));
   }
 
+  /** Resolves when the connection is gone, for whatever reason. */
+  get closed(): Promise<void> {
+    return this.#client.closed;
+  }
+
   close(): void {
     void this.#client.close();
   }

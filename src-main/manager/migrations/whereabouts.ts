@@ -13,12 +13,20 @@ import { isMigrationStatus } from '../../../src-shared/migration/status.ts';
 import { plainText } from '../../../src-shared/plain-text.ts';
 import type { EndFacts, Whereabouts } from '../../../src-shared/run.ts';
 import { destinationPhaseOf, sourcePhaseOf } from '../hand-over.ts';
-import type { LiveMachine } from '../machines/live-machine.ts';
+import type { MachineLink } from '../machines/link.ts';
 
 const phaseReply = z.object({ side: z.string(), phase: z.string(), sentence: z.string() });
 
 /** The end of a process is often noticed a moment after that of its connection. */
 const EXIT_SHOWS_WITHIN_MS = 1000;
+
+/** What is needed to ask an end. */
+export interface AskableMachine {
+  readonly link: Pick<MachineLink, 'runState' | 'migration' | 'execute'>;
+  /** `exited` resolves when the process is known to have ended. */
+  readonly process: { readonly pid: number | null; readonly exited: Promise<unknown> };
+  readonly contactAgeMs: number | null;
+}
 
 /** One end as it answers now; `silent`: it does not, and its process is not known to have ended. */
 export interface AskedEnd<Phase extends string> {
@@ -28,21 +36,21 @@ export interface AskedEnd<Phase extends string> {
 export type AskedSource = AskedEnd<SourcePhase>;
 export type AskedDestination = AskedEnd<DestinationPhase>;
 
-export async function askSource(machine: LiveMachine): Promise<AskedSource> {
+export async function askSource(machine: AskableMachine): Promise<AskedSource> {
   const { facts, phase } = await ask(machine);
   if (!facts.answers) return await silentOrGone(machine, facts);
   const known = sourcePhases.find((candidate) => candidate === phase);
   return { facts, phase: known ?? sourcePhaseOf(facts.status ?? undefined, facts.runState ?? '') };
 }
 
-export async function askDestination(machine: LiveMachine): Promise<AskedDestination> {
+export async function askDestination(machine: AskableMachine): Promise<AskedDestination> {
   const { facts, phase } = await ask(machine);
   if (!facts.answers) return await silentOrGone(machine, facts);
   const known = destinationPhases.find((candidate) => candidate === phase);
   return { facts, phase: known ?? destinationPhaseOf(facts.runState ?? '') };
 }
 
-async function silentOrGone({ process }: LiveMachine, facts: EndFacts): Promise<AskedEnd<'gone'>> {
+async function silentOrGone({ process }: AskableMachine, facts: EndFacts): Promise<AskedEnd<'gone'>> {
   const late = new AbortController();
   const patience = sleep(EXIT_SHOWS_WITHIN_MS, 'silent' as const, { signal: late.signal });
   patience.catch(() => undefined);
@@ -51,7 +59,7 @@ async function silentOrGone({ process }: LiveMachine, facts: EndFacts): Promise<
   return { facts: phase === 'gone' ? { ...facts, pid: null } : facts, phase };
 }
 
-async function ask(machine: LiveMachine): Promise<{ readonly facts: EndFacts; readonly phase: string | null }> {
+async function ask(machine: AskableMachine): Promise<{ readonly facts: EndFacts; readonly phase: string | null }> {
   const absent: EndFacts = {
     pid: null,
     answers: false,

@@ -21,7 +21,8 @@ import { openStore } from '../../manager/store/store.ts';
 import { introduction, summary } from './demo-summary.ts';
 import { exitCodes, terminalStyle } from './io.ts';
 import type { CliIo } from './io.ts';
-import { DemoDisplay } from './demo-display.ts';
+import { progressLines } from './demo-progress.ts';
+import { ProgressDisplay } from './progress-display.ts';
 import type { AddCommand } from './program.ts';
 
 /** Of each statement of the record; the demo itself waits for none of them but at its end. */
@@ -96,7 +97,7 @@ async function demo(options: DemoOptions, json: boolean, io: CliIo): Promise<voi
   });
   const history = openHistory(options, io);
   const style = terminalStyle(io);
-  const display = json ? undefined : new DemoDisplay(io.stdout, style);
+  const display = json ? undefined : new ProgressDisplay(io.stdout, style, progressLines);
   if (!json) io.stdout.write(introduction(options, style.color));
   try {
     const result = await runDemo(options, {

@@ -3,6 +3,7 @@ import { CommanderError } from 'commander';
 import { plainText } from '../../../src-shared/plain-text.ts';
 import { UsageError } from '../../../src-shared/usage-error.ts';
 import { DemoError } from '../../manager/demo.ts';
+import { PairError } from '../../manager/pair/types.ts';
 import { exitCodes } from './io.ts';
 
 /** What a failed command prints and how it exits. */
@@ -20,13 +21,15 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof CommanderError) return { exitCode: exitCodes.usage, line: usageSentence(error.message), stack };
   const message = plainText(oneLine(error instanceof Error ? error.message : String(error)), 1000);
   if (error instanceof UsageError) return { exitCode: exitCodes.usage, line: message, stack };
-  if (error instanceof DemoError) return { exitCode: demoExitCode(error), line: message, stack };
+  if (error instanceof DemoError || error instanceof PairError) {
+    return { exitCode: migrationExitCode(error), line: message, stack };
+  }
   const expected = error instanceof Error && 'code' in error && typeof error.code === 'string';
   if (expected) return { exitCode: exitCodes.error, line: message, stack };
   return { exitCode: exitCodes.error, line: `unexpected error: ${message} (set GODWIT_DEBUG=1 to see where)`, stack };
 }
 
-function demoExitCode(error: DemoError): number {
+function migrationExitCode(error: DemoError | PairError): number {
   switch (error.code) {
     case 'BLOCKED':
       return exitCodes.blocked;

@@ -8,6 +8,7 @@ import { addHistoryCommand } from './history.ts';
 import { addInspectCommand } from './inspect.ts';
 import { exitCodes } from './io.ts';
 import type { CliIo } from './io.ts';
+import { addMigrateCommand } from './migrate.ts';
 import { packageVersion } from './package-version.ts';
 import { addServeCommand } from './serve.ts';
 import { addVmCommand } from './vm.ts';
@@ -18,6 +19,7 @@ export type AddCommand = (program: Command, io: CliIo, done: (exitCode: number) 
 const commands: readonly AddCommand[] = [
   addServeCommand,
   addDemoCommand,
+  addMigrateCommand,
   addVmCommand,
   addInspectCommand,
   addDoctorCommand,

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { DemoProgress } from '../../../src-main/manager/demo.ts';
 import type { MigrationSample } from '../../../src-main/manager/demo/types.ts';
-import { DemoDisplay } from '../../../src-main/shells/cli/demo-display.ts';
+import { ProgressDisplay } from '../../../src-main/shells/cli/progress-display.ts';
 import { progressLines } from '../../../src-main/shells/cli/demo-progress.ts';
 import { introduction, summary } from '../../../src-main/shells/cli/demo-summary.ts';
 import { formatCount, formatDuration } from '../../../src-main/shells/cli/style.ts';
@@ -79,7 +79,7 @@ describe('the display', () => {
     const written: string[] = [];
     let now = 0;
     const out = { write: (text: string) => written.push(text), columns: 80 };
-    const display = new DemoDisplay(out, { redraw, color: false }, () => now);
+    const display = new ProgressDisplay(out, { redraw, color: false }, progressLines, () => now);
     return {
       written,
       display,
