@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Migration parameters of QEMU 8.2/9.0: types and defaults in one table, ranges and their sentences in another. */
 import { ZERO_COPY_REFUSAL } from './capabilities.ts';
+import { PEER_RELEASES, type PeerRelease } from './peer-release.ts';
 import type { Uint64 } from './uint64.ts';
 
 /** Block dirty bitmaps under the names that they have on the wire. */
@@ -63,6 +64,8 @@ export type MigrationParameters = {
   readonly 'vcpu-dirty-limit': Uint64;
   readonly mode: MigrationMode;
   readonly 'zero-page-detection': (typeof ZERO_PAGE_DETECTIONS)[number];
+  /** Godwit's own: the release of QEMU that the stream is written for. */
+  readonly 'x-godwit-peer': PeerRelease;
 };
 
 export type ParameterName = keyof MigrationParameters;
@@ -112,6 +115,7 @@ export const PARAMETER_TYPES: Readonly<Record<ParameterName, ParameterType>> = {
   'vcpu-dirty-limit': 'u64',
   mode: { oneOf: MIGRATION_MODES },
   'zero-page-detection': { oneOf: ZERO_PAGE_DETECTIONS },
+  'x-godwit-peer': { oneOf: PEER_RELEASES },
 };
 
 export const PARAMETER_NAMES = Object.keys(PARAMETER_TYPES) as readonly ParameterName[];
@@ -149,6 +153,7 @@ export const DEFAULT_PARAMETERS: MigrationParameters = {
   'vcpu-dirty-limit': 1,
   mode: 'normal',
   'zero-page-detection': 'multifd',
+  'x-godwit-peer': '7.2',
 };
 
 /** Smallest xbzrle cache: one page of the guest. */

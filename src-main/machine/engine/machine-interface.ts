@@ -3,6 +3,7 @@
  * What the engine needs of a machine. The engine knows memory blocks, sections and verbs; it never sees KVM. `vm`
  * implements this.
  */
+import type { StreamDialect } from '../../../src-shared/migration/peer-release.ts';
 import type { GuestMemory, VirtualMachine } from '../native/index.ts';
 import type { ByteSource } from './vmstate/byte-source.ts';
 import type { VmdescDevice } from './vmstate/describe.ts';
@@ -49,8 +50,8 @@ export interface EngineMachine {
   /** Gives the memory of a guest that has left back to the kernel: it cannot be run here any more. */
   releaseMemory(): Promise<void>;
 
-  /** State of every device, in stream order. Only while stopped. */
-  saveSections(): Promise<SavedSection[]>;
+  /** State of every device, in stream order and in the dialect's form. Only while stopped. */
+  saveSections(dialect: StreamDialect): Promise<SavedSection[]>;
 
   /** Reads one device section's payload. Throws when the machine has no such device or the payload is malformed. */
   loadSection(idstr: string, instanceId: number, version: number, source: ByteSource): Promise<void>;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { StreamDialect } from '../../../src-shared/migration/peer-release.ts';
 import type { Channel, RamSaver, RamSendBudget, RamSendResult } from '../native/index.ts';
 import type { EngineMachine } from './machine-interface.ts';
 import * as wire from './stream/wire.ts';
@@ -55,8 +56,8 @@ export class OutgoingStream {
   }
 
   /** One FULL section a device and the end of the state; answers its description. The guest is stopped. */
-  async putState(machine: EngineMachine): Promise<string> {
-    const sections = await machine.saveSections();
+  async putState(machine: EngineMachine, dialect: StreamDialect): Promise<string> {
+    const sections = await machine.saveSections(dialect);
     sections.forEach((section, index) => {
       const id = ramSectionId + 1 + index;
       this.put(

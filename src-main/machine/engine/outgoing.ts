@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RamSaver } from '../native/index.ts';
 import { native } from '../native/index.ts';
 import { stepSource, type SourceEvent, type SourcePhase } from '../../../src-shared/migration/ownership.ts';
+import type { StreamDialect } from '../../../src-shared/migration/peer-release.ts';
 import type { MigrationStatus } from '../../../src-shared/migration/status.ts';
 import { canTransition } from '../../../src-shared/migration/transitions.ts';
 import { openOutgoing, type OutgoingChannel } from './channels/open.ts';
@@ -44,6 +45,8 @@ export interface OutgoingOptions {
   readonly releaseRam: boolean;
   /** Hold with the guest stopped before the last pass, until continue() (pause-before-switchover). */
   readonly pauseBeforeSwitchover: boolean;
+  /** What the stream looks like. */
+  readonly dialect: StreamDialect;
   readonly parameters: () => PrecopyParameters;
   /** Called on every status change, after it. */
   readonly onStatus: (status: MigrationStatus) => void;
@@ -227,8 +230,10 @@ export class OutgoingMigration {
     if (!this.#options.stopFirst) await this.#stopGuest();
     this.#throwIfInterrupted();
     if (this.#options.pauseBeforeSwitchover) await this.#hold();
+    const { dialect, machine } = this.#options;
+    if (dialect.switchoverStart) stream.put(write.command(wire.COMMAND_SWITCHOVER_START));
     await precopy.copyRest();
-    const description = await stream.putState(this.#options.machine);
+    const description = await stream.putState(machine, dialect);
     if (this.#out?.seal === undefined) await this.#flushState(stream);
     // For readers of the stream only. Some destinations (QEMU with suppress-vmdesc) close as soon as they have the state:
     // whether this still gets through says nothing about the guest.

@@ -22,6 +22,7 @@ import {
   type MigrationParameters,
   type ParameterChange,
 } from '../../../src-shared/migration/parameters.ts';
+import { dialectOf } from '../../../src-shared/migration/peer-release.ts';
 import { isRunningStatus, MIGRATION_IN_PROGRESS, type MigrationStatus } from '../../../src-shared/migration/status.ts';
 import { modeConflict } from '../../../src-shared/migration/modes.ts';
 import { Blockers } from '../engine/blockers.ts';
@@ -142,6 +143,7 @@ export class MigrationService {
       validateUuid: capabilities['validate-uuid'],
       ignoreShared: capabilities['x-ignore-shared'],
       releaseRam: capabilities['release-ram'],
+      dialect: dialectOf(this.#parameters['x-godwit-peer']),
       stopFirst: this.#parameters.mode === 'cpr-reboot',
       parameters: () => ({
         maxBandwidth: Number(this.#parameters['max-bandwidth']),

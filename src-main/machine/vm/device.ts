@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { StreamDialect } from '../../../src-shared/migration/peer-release.ts';
 import type { SavedSection } from '../engine/machine-interface.ts';
 import type { ByteSource } from '../engine/vmstate/byte-source.ts';
 import { describeSection } from '../engine/vmstate/describe.ts';
@@ -11,7 +12,7 @@ export interface Device {
   readonly idstr: string;
   readonly instanceId: number;
   /** Its section, from the state as it is; the guest is stopped. */
-  save(): SavedSection;
+  save(dialect: StreamDialect): SavedSection;
   /** Reads its section and keeps the state; it takes effect when every section has arrived. */
   load(source: ByteSource, version: number): Promise<void>;
 }
@@ -32,18 +33,25 @@ export function defineDevice<S extends object>(
   return {
     idstr,
     instanceId,
-    save: () => {
-      const state = spec.save();
-      return {
-        idstr,
-        instanceId,
-        version: table.version,
-        payload: saveSection(table, state),
-        description: describeSection(table, idstr, instanceId, state),
-      };
-    },
+    save: () => savedSection(table, idstr, instanceId, spec.save()),
     load: async (source, version) => {
       spec.load(await loadSection(table, source, version));
     },
+  };
+}
+
+/** A device's state as the section of a table. */
+export function savedSection<S extends object>(
+  table: Table<S>,
+  idstr: string,
+  instanceId: number,
+  state: S,
+): SavedSection {
+  return {
+    idstr,
+    instanceId,
+    version: table.version,
+    payload: saveSection(table, state),
+    description: describeSection(table, idstr, instanceId, state),
   };
 }

@@ -2,10 +2,16 @@
 /** The devices of our machines, each as its section's table and two directions. */
 import { isRunState, type RunState } from '../../../src-shared/migration/status.ts';
 import { MigrationError } from '../engine/errors.ts';
-import { defineDevice, type Device } from './device.ts';
+import { defineDevice, savedSection, type Device } from './device.ts';
 import { cpuCommonTable } from './sections/cpu-common.ts';
 import { cpuTable } from './sections/cpu.ts';
-import { globalStateSection, globalStateTable, readGlobalState } from './sections/globalstate.ts';
+import {
+  globalStateSection,
+  globalStateSection90,
+  globalStateTable,
+  globalStateTable90,
+  readGlobalState,
+} from './sections/globalstate.ts';
 import { sectionToSerial, serialTable, serialToSection } from './sections/serial.ts';
 import { timerTable } from './sections/timer.ts';
 import type { VcpuSet } from './vcpu-set.ts';
@@ -75,11 +81,19 @@ export function globalStateDevice(access: {
   readonly current: () => RunState;
   readonly received: (state: RunState) => void;
 }): Device {
-  return defineDevice(globalStateTable, {
+  const device = defineDevice(globalStateTable, {
     save: () => globalStateSection(access.current()),
     load: (section) => {
       const { runState } = readGlobalState(section);
       access.received(isRunState(runState) ? runState : 'paused');
     },
   });
+  const { idstr, instanceId } = device;
+  return {
+    ...device,
+    save: (dialect) =>
+      dialect.globalStateSuspended
+        ? savedSection(globalStateTable90, idstr, instanceId, globalStateSection90(access.current()))
+        : device.save(dialect),
+  };
 }

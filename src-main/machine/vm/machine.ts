@@ -3,6 +3,7 @@
  * One virtual machine: RAM, vCPUs (none for machine `none`), devices, run state. It is what the engine moves and what
  * the QMP commands act on. All changes of the run state happen here.
  */
+import type { StreamDialect } from '../../../src-shared/migration/peer-release.ts';
 import type { RunState } from '../../../src-shared/migration/status.ts';
 import { MigrationError } from '../engine/errors.ts';
 import type { EngineMachine, RamBlock, SavedSection } from '../engine/machine-interface.ts';
@@ -173,9 +174,9 @@ export class Machine implements EngineMachine {
     for (const block of this.ramBlocks) await block.memory.discard();
   }
 
-  async saveSections(): Promise<SavedSection[]> {
+  async saveSections(dialect: StreamDialect): Promise<SavedSection[]> {
     await this.vcpus?.readState();
-    return this.#travelling.map((device) => device.save());
+    return this.#travelling.map((device) => device.save(dialect));
   }
 
   // --- verbs of a migration, destination

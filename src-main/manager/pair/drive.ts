@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { peerFor } from '../../../src-shared/migration/peer-release.ts';
 import { plainText } from '../../../src-shared/plain-text.ts';
 import type { RunSample, Whereabouts } from '../../../src-shared/run.ts';
 import { QmpError } from '../../control/protocol.ts';
@@ -147,12 +148,19 @@ class PairRun {
     }).map(([capability, state]) => ({ capability, state }));
     for (const [side, machine] of this.#ends) {
       await this.#unlessRefused(side, machine, 'migrate-set-capabilities', { capabilities });
-      const parameters = side === 'source' ? settings.parameters : {};
+      const parameters = side === 'source' ? { ...this.#dialect(machine), ...settings.parameters } : {};
       if (Object.keys(parameters).length > 0) {
         await this.#unlessRefused(side, machine, 'migrate-set-parameters', parameters);
       }
     }
     if (this.#source !== undefined) this.#limits = await readLimits(this.#source.link);
+  }
+
+  /** A Godwit source writes the stream for whoever reads it; a QEMU's own machine type decides that. */
+  #dialect(source: ForeignMachine): Readonly<Record<string, string>> {
+    const reader = this.#destination?.identity;
+    if (source.identity.kind !== 'godwit' || reader?.kind !== 'qemu') return {};
+    return { 'x-godwit-peer': peerFor(reader.release) };
   }
 
   get #ends(): readonly (readonly [Side, ForeignMachine])[] {

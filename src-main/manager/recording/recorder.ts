@@ -104,7 +104,7 @@ class StoreRecorder implements RunRecorder {
     const within = this.#options.finishWithinMs ?? FINISH_WITHIN_MS;
     for (;;) {
       const left = within - (performance.now() - began);
-      await Promise.race([this.#flush(), wait(Math.max(0, left))]);
+      await settledWithin(this.#flush(), Math.max(0, left));
       if (this.#finished) return;
       if (left <= 0) {
         this.#tell('TIMEOUT', 'the end of this run is not recorded: the history could not be written in time');
@@ -217,3 +217,14 @@ const wait = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => {
     setTimeout(resolve, milliseconds);
   });
+
+/** Waits for the promise, and no longer than `ms`; leaves no timer behind that would hold a process that is done. */
+async function settledWithin(promise: Promise<void>, ms: number): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, ms);
+  try {
+    await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

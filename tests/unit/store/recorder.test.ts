@@ -39,6 +39,18 @@ describe('a recorder', () => {
     await store.close();
   });
 
+  it('leaves no timer behind that would hold a process that is done', async () => {
+    using place = storeFolder();
+    const store = await openStore({ path: place.path });
+    const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+    const before = timers();
+    const recorder = recordRun(newRun(), { store, onProblem: () => undefined, finishWithinMs: 60_000 });
+    await recorder.finish(ended);
+    expect(recorder.isWhole).toBe(true);
+    expect(timers()).toBeLessThanOrEqual(before);
+    await store.close();
+  });
+
   it('writes also what it was told while it wrote, when the end comes in that moment', async () => {
     using place = storeFolder();
     const [run, store] = [newRun(), await openStore({ path: place.path })];
