@@ -26,18 +26,9 @@ export interface PreflightFacts {
 type Group = PreflightItem['group'];
 
 export function preflightItems(facts: PreflightFacts): PreflightItem[] {
-  return [
-    ...guestItems(facts),
-    ...settingsItems(facts.settings),
-    ...destinationItems(facts),
-    item(
-      'passed',
-      'devices',
-      'devices',
-      'Every device can move.',
-      'vCPUs, memory, timer and serial port have their place in the stream.',
-    ),
-  ].sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
+  return [...guestItems(facts), ...settingsItems(facts.settings), ...destinationItems(facts)].sort(
+    (a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity),
+  );
 }
 
 const ORDER: readonly PreflightItem['severity'][] = ['blocker', 'risk', 'note', 'passed'];
@@ -132,6 +123,15 @@ function settingsItems({ capabilities, parameters }: MigrationSettings): Preflig
   return items;
 }
 
+/** Both kinds of receivers on this box are reached so. */
+const privateSocket = item(
+  'passed',
+  'transport',
+  'transport',
+  'The channel is a unix socket that only this user can open.',
+  'It does not leave this box, so it needs no encryption.',
+);
+
 function destinationItems(facts: PreflightFacts): PreflightItem[] {
   const { destination } = facts;
   switch (destination.kind) {
@@ -144,26 +144,11 @@ function destinationItems(facts: PreflightFacts): PreflightItem[] {
           'Godwit starts the receiver.',
           'With the same memory, vCPUs and CPU model, on this box.',
         ),
-        item(
-          'passed',
-          'transport',
-          'transport',
-          'The channel is a unix socket that only this user can open.',
-          'It does not leave this box, so it needs no encryption.',
-        ),
+        privateSocket,
         memoryItem(facts),
       ];
     case 'waiting':
-      return [
-        ...receiverItems(facts),
-        item(
-          'passed',
-          'transport',
-          'transport',
-          'The channel is a unix socket that only this user can open.',
-          'It does not leave this box, so it needs no encryption.',
-        ),
-      ];
+      return [...receiverItems(facts), privateSocket];
     case 'file':
       return [
         item(

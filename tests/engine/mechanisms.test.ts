@@ -275,6 +275,20 @@ describe('calc-dirty-rate', () => {
     expect(rate).toBeLessThan(256 / 0.5);
   });
 
+  it('is given up when the guest leaves', async () => {
+    await using source = await startMachine(NONE);
+    await using destination = await startDestination();
+    await source.execute('calc-dirty-rate', { 'calc-time': 60 });
+    await source.setCapabilities('events', 'return-path', 'release-ram');
+    await source.execute('migrate', { uri: await listen(destination) });
+    await source.untilStatus('completed');
+    await until(
+      'the end of the measurement',
+      async () => (await source.execute('query-dirty-rate')) as { status: string },
+      ({ status }) => status === 'unstarted',
+    );
+  });
+
   it('refuses what this machine has no tracker for', async () => {
     await using machine = await startMachine(NONE);
     await expect(machine.execute('calc-dirty-rate', { 'calc-time': 1, mode: 'dirty-ring' })).rejects.toThrow(

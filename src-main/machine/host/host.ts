@@ -97,6 +97,9 @@ class MachineProcess {
     const version = { package: `godwit-${packageVersion()}` };
     const dirtyRate = new DirtyRate(machine.ramBlocks, machine.hasDirtyRing, Date.now);
     this.#dirtyRate = dirtyRate;
+    migrations.notifiers.add((notice) => {
+      if (notice === 'done') dirtyRate.abandon();
+    });
     const commands = machineCommands({
       machine,
       migrations,

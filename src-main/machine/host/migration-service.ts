@@ -26,6 +26,7 @@ import { dialectOf } from '../../../src-shared/migration/peer-release.ts';
 import { isRunningStatus, MIGRATION_IN_PROGRESS, type MigrationStatus } from '../../../src-shared/migration/status.ts';
 import { modeConflict } from '../../../src-shared/migration/modes.ts';
 import { Blockers } from '../engine/blockers.ts';
+import { MigrationNotifiers } from '../engine/notifiers.ts';
 import { openIncoming } from '../engine/channels/open.ts';
 import { isOneWay } from '../engine/channels/target.ts';
 import { messageOf, MigrationError } from '../engine/errors.ts';
@@ -69,6 +70,7 @@ export interface MigrateRequest {
 export class MigrationService {
   readonly #options: MigrationServiceOptions;
   readonly blockers: Blockers;
+  readonly notifiers = new MigrationNotifiers();
   #capabilities: CapabilitySet = DEFAULT_CAPABILITIES;
   #parameters: MigrationParameters = DEFAULT_PARAMETERS;
   #outgoing: OutgoingMigration | undefined;
@@ -133,6 +135,7 @@ export class MigrationService {
     const { machine } = this.#options;
     const capabilities = this.#capabilities;
     const target = outgoingTarget(address);
+    const { mode } = this.#parameters;
     this.#outgoing = new OutgoingMigration({
       machine,
       target,
@@ -152,6 +155,7 @@ export class MigrationService {
       }),
       onStatus: (status) => {
         this.#announce(status);
+        this.notifiers.statusChanged(status, mode);
       },
       onPass: (pass) => {
         if (this.#capabilities.events) this.#options.emit({ name: 'MIGRATION_PASS', data: { pass } });

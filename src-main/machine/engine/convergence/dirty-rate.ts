@@ -64,7 +64,7 @@ export class DirtyRate {
   readonly #blocks: readonly RamBlock[];
   readonly #hasRing: boolean;
   readonly #wallClock: () => number;
-  readonly #closed = new AbortController();
+  #end = new AbortController();
   #last: Measurement | undefined;
   #work: Promise<void> = Promise.resolve();
 
@@ -89,7 +89,8 @@ export class DirtyRate {
       megabytesPerSecond: 0,
     };
     this.#last = measurement;
-    this.#work = this.#measure(measurement);
+    this.#end = new AbortController();
+    this.#work = this.#measure(measurement, this.#end.signal);
   }
 
   /** The last measurement; its time in `unit`. */
@@ -106,9 +107,14 @@ export class DirtyRate {
     };
   }
 
-  /** Ends a measurement under way. */
+  /** Ends a measurement under way without a result: its guest has left, and the memory may go. */
+  abandon(): void {
+    this.#end.abort();
+  }
+
+  /** The same, and waits until nothing looks at memory any more. */
   async close(): Promise<void> {
-    this.#closed.abort();
+    this.abandon();
     await this.#work;
   }
 
@@ -130,13 +136,14 @@ export class DirtyRate {
     throw refusal(`mode ${mode} is not supported by this version of Godwit: use page-sampling`);
   }
 
-  async #measure(measurement: Measurement): Promise<void> {
+  async #measure(measurement: Measurement, signal: AbortSignal): Promise<void> {
     try {
       const began = performance.now();
       const samples = await this.#take(measurement.samplePages);
-      await delay(measurement.timeMs, undefined, { signal: this.#closed.signal });
+      await delay(measurement.timeMs, undefined, { signal });
       let changed = 0;
       for (const { block, offset, digest } of samples) {
+        signal.throwIfAborted();
         if ((await digestOf(block, offset)) !== digest) changed += 1;
       }
       const ms = performance.now() - began;
@@ -146,7 +153,7 @@ export class DirtyRate {
       }
       measurement.status = 'measured';
     } catch {
-      measurement.status = 'unstarted'; // the machine ends, or its memory is gone
+      measurement.status = 'unstarted'; // the guest has left, or the machine ends
     }
   }
 
