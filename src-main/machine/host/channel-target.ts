@@ -8,7 +8,7 @@ import {
 } from '../../../src-shared/migration/address.ts';
 import type { SocketAddress } from '../../../src-shared/migration/info.ts';
 import type { SocketTarget } from '../native/index.ts';
-import type { ChannelTarget } from '../engine/channels/target.ts';
+import type { ChannelTarget, RangedSocketTarget } from '../engine/channels/target.ts';
 import { MigrationError } from '../engine/errors.ts';
 import { Refusal } from './refusal.ts';
 
@@ -52,14 +52,19 @@ export function channelTarget(address: MigrationAddress): ChannelTarget {
 /** What a number holds exactly; no file system has files of this size. */
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
 
-function socketTarget(address: Extract<MigrationAddress, { readonly transport: 'socket' }>): SocketTarget {
+function socketTarget(address: Extract<MigrationAddress, { readonly transport: 'socket' }>): RangedSocketTarget {
   switch (address.type) {
     case 'unix':
       return { type: 'unix', path: address.path };
     case 'inet': {
       const port = portNumber(address);
       if (!port.ok) throw new Refusal(port.sentence);
-      return { type: 'tcp', host: address.host, port: port.port };
+      return {
+        type: 'tcp',
+        host: address.host,
+        port: port.port,
+        ...(address.to !== undefined && { to: address.to }),
+      };
     }
     case 'fd':
       // The monitors take no descriptors yet (getfd), so none can have this name.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How the main channel is opened at either end, whatever is at its other end. */
-import { native, type Cancellable, type Channel, type SocketTarget } from '../../native/index.ts';
-import { messageOf, MigrationError } from '../errors.ts';
+import { native, type Cancellable, type Channel, type Listener, type SocketTarget } from '../../native/index.ts';
+import { codeOf, messageOf, MigrationError } from '../errors.ts';
 import { openCommand } from './exec.ts';
 import { openToLoad, openToSave } from './file.ts';
-import type { ChannelTarget } from './target.ts';
+import type { ChannelTarget, RangedSocketTarget } from './target.ts';
 
 /** Awaits a native operation; an aborted signal cancels it and rejects with the signal's reason. */
 export async function withSignal<T>(operation: Cancellable<T>, signal: AbortSignal): Promise<T> {
@@ -101,7 +101,7 @@ export async function openIncoming(target: ChannelTarget): Promise<IncomingChann
     }
     case 'tcp':
     case 'unix': {
-      const listener = new native.Listener(target);
+      const listener = listenInRange(target);
       return {
         address: listener.address,
         accept: (signal) => withSignal(listener.accept(), signal),
@@ -109,4 +109,18 @@ export async function openIncoming(target: ChannelTarget): Promise<IncomingChann
       };
     }
   }
+}
+
+/** The first port of the range that is free; without a range the one port. QEMU's sentence where none is. */
+function listenInRange(target: RangedSocketTarget): Listener {
+  if (target.type === 'unix') return new native.Listener(target);
+  const { host, port, to = port } = target;
+  for (let candidate = port; candidate <= to; candidate += 1) {
+    try {
+      return new native.Listener({ type: 'tcp', host, port: candidate });
+    } catch (error) {
+      if (codeOf(error) !== 'EADDRINUSE') throw error;
+    }
+  }
+  throw new MigrationError('link', 'Failed to find an available port: Address already in use');
 }

@@ -7,7 +7,10 @@ export type FileTarget = { readonly type: 'file'; readonly path: string; readonl
 /** A program with its arguments: the stream is its standard input, or its standard output. */
 export type ExecTarget = { readonly type: 'exec'; readonly args: readonly string[] };
 
-export type ChannelTarget = SocketTarget | FileTarget | ExecTarget;
+/** `to`: a listener tries the ports up to this one. */
+export type RangedSocketTarget = SocketTarget & { readonly to?: number };
+
+export type ChannelTarget = RangedSocketTarget | FileTarget | ExecTarget;
 
 /** Whether the stream goes one way only: no return path, and nobody at the other end while it is written. */
 export function isOneWay(target: ChannelTarget): target is FileTarget | ExecTarget {
