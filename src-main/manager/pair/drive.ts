@@ -3,11 +3,10 @@
  * Drives one migration between two machines of either kind, from their QMP sockets to where exactly one of them has the
  * guest. No output: progress by callback, the outcome as a value or a PairError.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { peerFor } from '../../../src-shared/migration/peer-release.ts';
 import { plainText } from '../../../src-shared/plain-text.ts';
-import type { RunSample, Whereabouts } from '../../../src-shared/run.ts';
+import type { Whereabouts } from '../../../src-shared/run.ts';
 import { QmpError } from '../../control/protocol.ts';
 import { deadlines, SAMPLE_INTERVAL_MS } from '../deadlines.ts';
 import { finalStatus, listeningUri, ProgressWatchdog, sampleOf } from '../demo/migration-watch.ts';
@@ -15,31 +14,18 @@ import { handOver } from '../hand-over.ts';
 import type { MigrateReply } from '../machines/replies.ts';
 import { reasonOf, withStop } from '../migrations/run-errors.ts';
 import { readLimits, type RunLimits } from '../migrations/run-limits.ts';
-import type { Mark } from '../migrations/timeline.ts';
 import { untilStill } from '../migrations/until-still.ts';
-import { askDestination, askSource, whereaboutsOf } from '../migrations/whereabouts.ts';
-import { machineEvent } from '../recording/event-text.ts';
-import type { RunRecorder } from '../recording/recorder.ts';
-import { runSampleOf } from '../recording/sampler.ts';
-import type { RecordedRun } from '../../../src-shared/run.ts';
-import { whyBlocked, type EndFacts } from './checks.ts';
+import { whyBlocked } from './checks.ts';
+import { factsOf, presentEnds, recordOf, whereIsTheGuest, type Ends } from './ends.ts';
 import { ForeignMachine } from './foreign-machine.ts';
-import { pairEnding, pairRun } from './record.ts';
-import {
-  PairError,
-  type EndRecord,
-  type PairEvent,
-  type PairPlan,
-  type PairProgress,
-  type PairResult,
-  type Side,
-} from './types.ts';
+import { PairRecording, type BeginRecord } from './recording.ts';
+import { PairError, type PairPlan, type PairProgress, type PairResult, type Side } from './types.ts';
 
 export interface PairHooks {
   /** Aborting cancels: `migrate_cancel`, and what came of it. */
   readonly signal: AbortSignal;
   readonly onProgress: (progress: PairProgress) => void;
-  readonly record: (run: RecordedRun) => RunRecorder;
+  readonly record: BeginRecord;
 }
 
 /** Rejects with a {@link PairError}. */
@@ -68,14 +54,11 @@ const isKept = (uri: string): boolean => /^(file|exec):/.test(uri);
 class PairRun {
   readonly #plan: PairPlan;
   readonly #hooks: PairHooks;
-  readonly #events: PairEvent[] = [];
-  readonly #marks: Mark[] = [{ id: 'setup', t: 0, bytes: 0 }];
+  readonly #recording: PairRecording;
   #source: ForeignMachine | undefined;
   #destination: ForeignMachine | undefined;
-  #recorder: RunRecorder | undefined;
-  #beganMs = performance.now();
   #begun = false;
-  #sample: RunSample | null = null;
+  #guestRan = true;
   #limits: RunLimits = { maxBandwidth: 0, downtimeLimitMs: 300 };
   readonly #stuck = new AbortController();
   readonly #watchdog = new ProgressWatchdog(deadlines.noProgress);
@@ -85,16 +68,17 @@ class PairRun {
     this.#plan = plan;
     this.#hooks = hooks;
     this.#uri = plan.uri;
+    this.#recording = new PairRecording(hooks.record);
   }
 
   async run(): Promise<PairResult> {
     this.#hooks.onProgress({ phase: 'connecting' });
     await this.#connect();
-    const guestRan = await this.#check();
+    await this.#check();
     await this.#prepare();
     this.#hooks.signal.throwIfAborted();
     try {
-      await this.#move(guestRan);
+      await this.#move();
     } catch (error) {
       throw await this.#explain(error);
     }
@@ -117,25 +101,18 @@ class PairRun {
     const { signal } = this.#hooks;
     if (from !== undefined) this.#source = await ForeignMachine.connect('source', from, signal);
     if (to !== undefined) this.#destination = await ForeignMachine.connect('destination', to, signal);
-    for (const [side, machine] of [
-      ['source', this.#source],
-      ['destination', this.#destination],
-    ] as const) {
-      machine?.link.onEvent(({ name, data, at }) => {
-        const t = Math.max(0, at - this.#beganMs);
-        this.#events.push({ side, name, data, t });
-        this.#recorder?.event(machineEvent(side, name, data, t));
-        if (side === 'source') this.#keepMarks(name, data, t);
-      });
-    }
+    for (const [side, { link }] of presentEnds(this.#ends)) link.onEvent((event) => this.#recording.heard(side, event));
   }
 
-  /** Answers whether the guest runs. */
-  async #check(): Promise<boolean> {
-    const [source, destination] = [await factsOf(this.#source), await factsOf(this.#destination)];
-    const why = whyBlocked(source, destination);
+  get #ends(): Ends {
+    return { source: this.#source, destination: this.#destination };
+  }
+
+  async #check(): Promise<void> {
+    const source = await factsOf(this.#source);
+    const why = whyBlocked(source, await factsOf(this.#destination));
     if (why !== undefined) throw new PairError('BLOCKED', why);
-    return source === undefined || source.runState === 'running';
+    this.#guestRan = source === undefined || source.runState === 'running';
   }
 
   async #prepare(): Promise<void> {
@@ -146,7 +123,7 @@ class PairRun {
       'return-path': !isKept(this.#uri),
       ...settings.capabilities,
     }).map(([capability, state]) => ({ capability, state }));
-    for (const [side, machine] of this.#ends) {
+    for (const [side, machine] of presentEnds(this.#ends)) {
       await this.#unlessRefused(side, machine, 'migrate-set-capabilities', { capabilities });
       const parameters = side === 'source' ? { ...this.#dialect(machine), ...settings.parameters } : {};
       if (Object.keys(parameters).length > 0) {
@@ -161,13 +138,6 @@ class PairRun {
     const reader = this.#destination?.identity;
     if (source.identity.kind !== 'godwit' || reader?.kind !== 'qemu') return {};
     return { 'x-godwit-peer': peerFor(reader.release) };
-  }
-
-  get #ends(): readonly (readonly [Side, ForeignMachine])[] {
-    return [
-      ...(this.#source ? [['source', this.#source] as const] : []),
-      ...(this.#destination ? [['destination', this.#destination] as const] : []),
-    ];
   }
 
   async #unlessRefused(
@@ -186,11 +156,11 @@ class PairRun {
 
   // ---- the way
 
-  async #move(guestRan: boolean): Promise<void> {
+  async #move(): Promise<void> {
     const { uri } = this.#plan;
     if (isKept(uri)) {
       if (this.#source !== undefined) await this.#save(this.#source);
-      if (this.#destination !== undefined) await this.#restore(this.#destination, guestRan);
+      if (this.#destination !== undefined) await this.#restore(this.#destination);
       return;
     }
     if (this.#source === undefined || this.#destination === undefined) {
@@ -203,7 +173,7 @@ class PairRun {
     try {
       const moved = await handOver(
         { source: this.#source.link, destination: this.#destination.link },
-        { guestRan, signal: AbortSignal.any([this.#hooks.signal, this.#stuck.signal]) },
+        { guestRan: this.#guestRan, signal: AbortSignal.any([this.#hooks.signal, this.#stuck.signal]) },
       );
       if (moved.guest === 'stayed')
         throw new PairError(moved.status === 'cancelled' ? 'CANCELLED' : 'FAILED', moved.reason);
@@ -217,36 +187,17 @@ class PairRun {
   async #listen(destination: ForeignMachine): Promise<string> {
     // The manager's word starts the guest where an end is a stock QEMU: until then the destination runs nothing. Two
     // Godwits agree by themselves.
-    const stock = this.#ends.some(([, { identity }]) => identity.kind === 'qemu');
+    const stock = presentEnds(this.#ends).some(([, { identity }]) => identity.kind === 'qemu');
     if (stock) await destination.link.execute('stop');
     await this.#unlessRefused('destination', destination, 'migrate-incoming', { uri: this.#uri });
     return listeningUri((await destination.link.migration()).info) ?? this.#uri;
   }
 
   async #begin(source: ForeignMachine): Promise<void> {
-    this.#beganMs = performance.now();
-    const before = this.#events.length;
+    this.#recording.attempt();
     await this.#unlessRefused('source', source, 'migrate', { uri: this.#uri });
     this.#begun = true;
-    this.#startRecord(source);
-    for (const { side, name, data, t } of this.#events.slice(before)) {
-      this.#recorder?.event(machineEvent(side, name, data, t));
-    }
-  }
-
-  #startRecord(source: ForeignMachine): void {
-    const { identity } = source;
-    const name = identity.name ?? 'guest';
-    const labels = { source: source.label, destination: this.#destination?.label ?? this.#uri };
-    const beginning = {
-      id: randomUUID(),
-      startedAt: new Date().toISOString(),
-      name,
-      labels: { source: plainText(labels.source, 200), destination: plainText(labels.destination, 200) },
-      memoryBytes: identity.memoryBytes ?? 0,
-      uri: plainText(this.#uri, 1000),
-    };
-    this.#recorder = this.#hooks.record(pairRun(this.#plan, beginning));
+    this.#recording.begin(this.#plan, this.#uri, source, this.#destination);
   }
 
   /** Nobody is at the other end: the source alone decides when it has let go. */
@@ -268,10 +219,10 @@ class PairRun {
     }
   }
 
-  async #restore(destination: ForeignMachine, guestRan: boolean): Promise<void> {
+  async #restore(destination: ForeignMachine): Promise<void> {
     await this.#unlessRefused('destination', destination, 'migrate-incoming', { uri: this.#plan.uri });
     for (;;) {
-      this.#hooks.onProgress({ phase: 'restoring', elapsedMs: performance.now() - this.#beganMs });
+      this.#hooks.onProgress({ phase: 'restoring', elapsedMs: this.#recording.elapsedMs });
       const { info } = await destination.link.migration();
       const runState = await destination.link.runState();
       if (info.status === 'failed')
@@ -279,7 +230,8 @@ class PairRun {
       if (info.status === 'completed' && runState !== 'inmigrate') {
         // Saved while it ran, and restored to a machine that was to start nothing by itself: that was the user's wish
         // unless the move is one.
-        if (runState === 'paused' && guestRan && this.#source !== undefined) await destination.link.execute('cont');
+        if (runState === 'paused' && this.#guestRan && this.#source !== undefined)
+          await destination.link.execute('cont');
         return;
       }
       await this.#pause();
@@ -297,15 +249,7 @@ class PairRun {
   async #look(source: ForeignMachine): Promise<MigrateReply> {
     const { info } = await source.link.migration();
     const destination = await this.#destination?.link.migration().catch(() => null);
-    const t = performance.now() - this.#beganMs;
-    this.#sample = runSampleOf({
-      t,
-      source: info,
-      destination: destination?.info ?? null,
-      previous: this.#sample,
-      ...this.#limits,
-    });
-    this.#recorder?.sample(this.#sample);
+    this.#recording.sample(info, destination?.info ?? null, this.#limits);
     // Held, it waits for somebody's word.
     if (info.status !== 'pre-switchover' && this.#watchdog.isStuck(info, performance.now()))
       this.#stuck.abort(new StuckError());
@@ -313,20 +257,13 @@ class PairRun {
       phase: 'migrating',
       migration: sampleOf(info, this.#limits.downtimeLimitMs),
       expectedDowntimeMs: info['expected-downtime'],
-      elapsedMs: t,
+      elapsedMs: this.#recording.elapsedMs,
     });
     return info;
   }
 
   async #pause(): Promise<void> {
     await sleep(SAMPLE_INTERVAL_MS, undefined, { signal: this.#hooks.signal });
-  }
-
-  #keepMarks(name: string, data: Readonly<Record<string, unknown>>, t: number): void {
-    const bytes = this.#sample?.transferredBytes ?? 0;
-    if (name === 'MIGRATION_PASS' && typeof data['pass'] === 'number')
-      this.#marks.push({ id: 'pass', t, bytes, pass: data['pass'] });
-    if (name === 'STOP') this.#marks.push({ id: 'switchover', t, bytes });
   }
 
   // ---- ends
@@ -361,13 +298,16 @@ class PairRun {
     if (reply?.info.status === 'completed' && source !== undefined && destination !== undefined && !isKept(this.#uri)) {
       // Too late: the guest is on its way, and is not left without a word.
       const signal = AbortSignal.timeout(deadlines.takeover + deadlines.takeoverAfterCont);
-      await handOver({ source: source.link, destination: destination.link }, { guestRan: true, signal }).catch(
-        () => undefined,
-      );
+      await handOver(
+        { source: source.link, destination: destination.link },
+        { guestRan: this.#guestRan, signal },
+      ).catch(() => undefined);
     }
     const where = await this.#where();
-    await this.#finish(where.guest === 'destination' ? 'completed' : 'cancelled', null, where);
-    return new PairError('CANCELLED', `cancelled. ${where.sentence}`, { cause, result: await this.#result() });
+    const moved = where.guest === 'destination';
+    await this.#finish(moved ? 'completed' : 'cancelled', null, where);
+    const sentence = `${moved ? 'too late to cancel' : 'cancelled'}. ${where.sentence}`;
+    return new PairError('CANCELLED', sentence, { cause, result: await this.#result() });
   }
 
   async #failure(message: string, where: Whereabouts, cause?: unknown): Promise<PairError> {
@@ -380,68 +320,19 @@ class PairRun {
     error: string | null,
     where: Whereabouts,
   ): Promise<void> {
-    if (this.#recorder === undefined) return;
-    const ending = pairEnding({
-      outcome,
-      error,
-      where,
-      source: await recordOf(this.#source),
-      last: this.#sample,
-      marks: this.#marks,
-      elapsedMs: performance.now() - this.#beganMs,
-      endedAt: new Date().toISOString(),
-    });
-    await this.#recorder.finish(ending);
+    await this.#recording.finish(outcome, error, where, await recordOf(this.#source));
   }
 
-  async #where(): Promise<Whereabouts> {
-    const name = this.#source?.identity.name ?? 'The guest';
-    const absent = {
-      facts: { pid: null, answers: false, runState: null, status: null, contactAgeMs: null, sentence: null },
-      phase: 'gone' as const,
-    };
-    const source = this.#source === undefined ? absent : await askSource(this.#source);
-    const destination = this.#destination === undefined ? absent : await askDestination(this.#destination);
-    const where = whereaboutsOf(source, destination, name);
-    if (this.#destination === undefined && source.phase === 'handed-over') {
-      return {
-        ...where,
-        guest: 'nowhere',
-        runs: false,
-        sentence: `${name} is saved in ${this.#uri}; it does not run here any more.`,
-      };
-    }
-    return where;
+  #where(): Promise<Whereabouts> {
+    return whereIsTheGuest(this.#ends, this.#uri);
   }
 
   async #result(): Promise<PairResult> {
     return {
       uri: this.#uri,
-      events: this.#events,
+      events: this.#recording.events,
       source: await recordOf(this.#source),
       destination: await recordOf(this.#destination),
     };
-  }
-}
-
-async function factsOf(machine: ForeignMachine | undefined): Promise<EndFacts | undefined> {
-  if (machine === undefined) return undefined;
-  const { info } = await machine.link.migration();
-  return {
-    path: machine.path,
-    runState: await machine.link.runState(),
-    status: info.status,
-    blockedReasons: info['blocked-reasons'] ?? [],
-    memoryBytes: machine.identity.memoryBytes,
-  };
-}
-
-async function recordOf(machine: ForeignMachine | undefined): Promise<EndRecord> {
-  if (machine === undefined) return null;
-  try {
-    const { raw } = await machine.link.migration();
-    return { ...raw, runstate: await machine.link.runState() };
-  } catch {
-    return null;
   }
 }

@@ -9,6 +9,15 @@ const on = (...names: readonly string[]): Step[] =>
 const listen = ask('destination', 'migrate-incoming', { uri: '{uri}' });
 const go = ask('source', 'migrate', { uri: '{uri}' });
 const running = ask('source', 'cont');
+/** Memory of a running guest is on its way, and will be for long. */
+const copying = (...names: readonly string[]): Step[] => [
+  running,
+  parameters('source', SLOW),
+  ...on(...names),
+  listen,
+  go,
+  awaitStatus('source', 'active'),
+];
 const ends: Step[] = [
   awaitStatus('source', 'completed'),
   awaitStatus('destination', 'completed'),
@@ -106,12 +115,7 @@ export const flowScenarios: readonly Scenario[] = [
     name: 'a copy is cancelled',
     ends: both,
     steps: [
-      running,
-      parameters('source', SLOW),
-      ...on(),
-      listen,
-      go,
-      awaitStatus('source', 'active'),
+      ...copying(),
       ask('source', 'migrate_cancel'),
       ask('source', 'migrate_cancel'),
       awaitStatus('source', 'cancelled'),
@@ -124,12 +128,7 @@ export const flowScenarios: readonly Scenario[] = [
     name: 'a copy is cancelled with a return path',
     ends: both,
     steps: [
-      running,
-      parameters('source', SLOW),
-      ...on('return-path'),
-      listen,
-      go,
-      awaitStatus('source', 'active'),
+      ...copying('return-path'),
       ask('source', 'migrate_cancel'),
       awaitStatus('source', 'cancelled'),
       ask('source', 'query-status'),
@@ -140,12 +139,7 @@ export const flowScenarios: readonly Scenario[] = [
     name: 'the destination dies while memory is copied',
     ends: both,
     steps: [
-      running,
-      parameters('source', SLOW),
-      ...on(),
-      listen,
-      go,
-      awaitStatus('source', 'active'),
+      ...copying(),
       { do: 'kill', end: 'destination' },
       awaitStatus('source', 'failed'),
       ask('source', 'query-status'),
@@ -155,12 +149,7 @@ export const flowScenarios: readonly Scenario[] = [
     name: 'the source dies while memory is copied',
     ends: both,
     steps: [
-      running,
-      parameters('source', SLOW),
-      ...on(),
-      listen,
-      go,
-      awaitStatus('source', 'active'),
+      ...copying(),
       awaitStatus('destination', 'active'),
       { do: 'kill', end: 'source' },
       { do: 'await-exit', end: 'destination' },
@@ -170,12 +159,7 @@ export const flowScenarios: readonly Scenario[] = [
     name: 'the source is told to quit while memory is copied',
     ends: both,
     steps: [
-      running,
-      parameters('source', SLOW),
-      ...on(),
-      listen,
-      go,
-      awaitStatus('source', 'active'),
+      ...copying(),
       ask('source', 'quit'),
       { do: 'await-exit', end: 'source' },
       { do: 'await-exit', end: 'destination' },
@@ -195,12 +179,7 @@ export const flowScenarios: readonly Scenario[] = [
     name: 'a migration is yanked at the source',
     ends: both,
     steps: [
-      running,
-      parameters('source', SLOW),
-      ...on(),
-      listen,
-      go,
-      awaitStatus('source', 'active'),
+      ...copying(),
       ask('source', 'query-yank'),
       ask('destination', 'query-yank'),
       ask('source', 'yank', { instances: [{ type: 'migration' }, { type: 'chardev', id: 'nope' }] }),
