@@ -255,6 +255,16 @@ describe.runIf(qemuVersion() !== undefined)('godwit migrate', { timeout: 60_000 
     expect(await stateOf(destination)).toBe('running');
   });
 
+  it('says where the guest is when the command that was to keep it fails', async () => {
+    const source = await start('godwit', false);
+    const early = await migrate('--from', source.qmp, '--uri', 'exec:exit 7').done;
+    expect(early.code).toBe(4);
+    expect(early.stderr).toMatch(/The command ended with 7\. .* is at the source and runs\.\n$/);
+    const late = await migrate('--from', source.qmp, '--uri', 'exec:cat > /dev/null; exit 7').done;
+    expect(late.code).toBe(4);
+    expect(late.stderr).toMatch(/The command ended with 7.* at the source, stopped: it can be resumed there\.\n$/);
+  });
+
   it('moves a guest through a file in one go', async () => {
     const [source, destination] = await Promise.all([start('godwit', false), start('godwit', true)]);
     const { code } = await migrate('--from', source.qmp, '--to', destination.qmp, '--uri', `file:${join(home, 'x')}`)

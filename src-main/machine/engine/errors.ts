@@ -10,6 +10,8 @@ export type MigrationErrorCode =
   | 'stream'
   /** The peer reported a failure of its own. */
   | 'peer'
+  /** All of the guest was given to a command, which then failed. */
+  | 'not-taken'
   /** The user, or the end of the process, cancelled. */
   | 'cancelled'
   /** The machine cannot do it: a mechanism, a capability, an address that is not there. */

@@ -112,8 +112,8 @@ export class IncomingMigration {
       this.#step('connected');
       this.#setStatus('active');
       await this.#load(channel);
-      await this.#verify(channel);
-      await this.#agree(channel);
+      if (this.#options.channels.verify === undefined) await this.#agree(channel);
+      else await this.#verify(channel, this.#options.channels.verify);
       await this.#drain(channel);
     } catch (error) {
       const interruption: unknown = this.#interrupt.signal.reason;
@@ -283,16 +283,19 @@ export class IncomingMigration {
     }
   }
 
-  /** A command that delivers the stream may find out at its very end that it was damaged. */
-  async #verify(channel: Channel): Promise<void> {
-    const { verify } = this.#options.channels;
-    if (verify === undefined) return;
+  /**
+   * A command that delivers the stream may find out at its very end that it was damaged. Its good end is the GO; after a
+   * bad one the guest waits here, loaded, for the user's word: it may be the only one that there is.
+   */
+  async #verify(channel: Channel, verify: () => Promise<void>): Promise<void> {
+    this.#step('applied');
     // It ends when all of its output has been taken, the description behind the state included.
     while (!(await channel.atEnd())) {
       const [type] = await channel.read(1);
       if (type === wire.SECTION_VMDESCRIPTION) await read.skipVmdescription(channel);
     }
     await verify();
+    this.#takeOver('go');
   }
 
   // --- the commit rule

@@ -134,11 +134,18 @@ export class OutgoingMigration {
     if (this.#stream === undefined) this.#stopEverything(new MigrationError('link', 'The connection was yanked'));
   }
 
+  /** The process ends: a command that is still waited for is not waited for any more. */
+  async close(): Promise<void> {
+    this.cancel();
+    if (this.#phase === 'handed-over' && this.#out?.seal !== undefined) await this.#out.close();
+    await this.finished;
+  }
+
   /** Asks for the end of this attempt. Accepted until the commit; the guest then stays here. */
   cancel(): CancelOutcome {
-    const sealed = this.#out?.seal !== undefined;
+    const nobodyThere = this.#out?.nobodyThere === true;
     const oneWayOut =
-      this.#phase === 'stopped' && !this.#options.returnPath && !sealed && this.#stream?.stateWritten === true;
+      this.#phase === 'stopped' && !this.#options.returnPath && !nobodyThere && this.#stream?.stateWritten === true;
     if (this.#phase === 'committed' || this.#phase === 'handed-over' || oneWayOut) {
       return this.#status === 'completed' ? 'nothing-to-cancel' : 'too-late';
     }
@@ -234,16 +241,17 @@ export class OutgoingMigration {
     if (dialect.switchoverStart) stream.put(write.command(wire.COMMAND_SWITCHOVER_START));
     await precopy.copyRest();
     const description = await stream.putState(machine, dialect);
-    if (this.#out?.seal === undefined) await this.#flushState(stream);
+    const { seal, nobodyThere } = this.#out ?? {};
+    if (nobodyThere !== true) await this.#flushState(stream);
     // For readers of the stream only. Some destinations (QEMU with suppress-vmdesc) close as soon as they have the state:
     // whether this still gets through says nothing about the guest.
     stream.put(write.vmdescription(description));
     this.statistics.downtimeBytes = stream.bytes - before;
-    if (this.#out?.seal !== undefined) await this.#seal(stream, this.#out.seal);
+    if (seal !== undefined && nobodyThere === true) await this.#keep(stream, seal);
   }
 
   /** Nobody takes the guest over now: it is given away once all of it is where it stays, and until then it can go on here. */
-  async #seal(stream: OutgoingStream, seal: () => Promise<void>): Promise<void> {
+  async #keep(stream: OutgoingStream, seal: () => Promise<void>): Promise<void> {
     await stream.channel.flush();
     await this.#unlessInterrupted(seal());
     this.#throwIfInterrupted();
@@ -291,8 +299,12 @@ export class OutgoingMigration {
   /** Ends with the guest handed over, or throws with the guest still here. */
   async #agree(stream: OutgoingStream): Promise<void> {
     const returnPath = this.#returnPath;
-    if (this.#out?.seal !== undefined) return;
-    if (returnPath === undefined) {
+    if (this.#out?.nobodyThere === true) return;
+    if (this.#out?.seal !== undefined) {
+      await this.#out.seal().catch((error: unknown) => {
+        this.#error = notTaken(error);
+      });
+    } else if (returnPath === undefined) {
       // One way: that all was written is all that this end will ever know.
       const late = new AbortController();
       const patience = delay(timeouts.drainAfterEnd, undefined, { signal: late.signal }).catch(() => undefined);
@@ -346,7 +358,7 @@ export class OutgoingMigration {
   #complete(): void {
     this.statistics.finish(performance.now(), this.transferredBytes);
     this.#options.machine.leaveAfterMigration();
-    this.#setStatus('completed');
+    this.#setStatus(this.#error?.code === 'not-taken' ? 'failed' : 'completed');
   }
 
   /** A write error often hides the destination's own report, which is on its way: that one explains more. */
@@ -442,6 +454,15 @@ export class OutgoingMigration {
     this.#status = status;
     this.#options.onStatus(status);
   }
+}
+
+/** All of the state went to a command that then failed: a machine behind it may run the guest, or nobody has it. */
+function notTaken(error: unknown): MigrationError {
+  return new MigrationError(
+    'not-taken',
+    `${messageOf(error)}. It had been given all of the guest, which is stopped here now: if no other machine has it, 'cont' runs it`,
+    { cause: error },
+  );
 }
 
 /** Errors of the socket, as opposed to errors of this machine. */

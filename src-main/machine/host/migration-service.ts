@@ -299,16 +299,16 @@ export class MigrationService {
       return { side: 'source', phase, sentence: `${sourceSentences[phase]}${cause}` };
     }
     if (this.#incoming !== undefined) {
-      const { phase } = this.#incoming;
-      return { side: 'destination', phase, sentence: destinationSentences[phase] };
+      const { phase, error } = this.#incoming;
+      const cause = phase !== 'waiting' || error === undefined ? '' : ` ${error.message.replace(/\.?$/, '.')}`;
+      return { side: 'destination', phase, sentence: `${destinationSentences[phase]}${cause}` };
     }
     return { side: 'none', phase: 'idle', sentence: sourceSentences.idle };
   }
 
   /** Ends everything that is under way: a source gets its guest back before the commit, then the process may go. */
   async close(): Promise<void> {
-    this.#outgoing?.cancel();
-    await this.#outgoing?.finished;
+    await this.#outgoing?.close();
     await this.#incoming?.close();
   }
 

@@ -53,7 +53,7 @@ export async function whereIsTheGuest(ends: Ends, uri: string): Promise<Whereabo
   const source = ends.source === undefined ? ABSENT : await askSource(ends.source);
   const destination = ends.destination === undefined ? ABSENT : await askDestination(ends.destination);
   const where = whereaboutsOf(source, destination, name);
-  if (ends.destination !== undefined || source.phase !== 'handed-over') return where;
+  if (ends.destination !== undefined || source.facts.status !== 'completed') return where;
   const sentence = `${name} is saved in ${uri}; it does not run here any more.`;
   return { ...where, guest: 'nowhere', runs: false, sentence };
 }

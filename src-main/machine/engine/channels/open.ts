@@ -26,8 +26,12 @@ export async function withSignal<T>(operation: Cancellable<T>, signal: AbortSign
 /** A source's way out. */
 export interface OutgoingChannel {
   readonly channel: Channel;
-  /** With nobody at the other end: makes sure that what was written stays, before the guest is given away. */
+  /** Of a one-way channel: resolves when what was written has been taken, and stays. */
   readonly seal?: () => Promise<void>;
+  /**
+   * Nobody can have the guest before it is sealed: a file. A command may have passed it on to a machine that runs it.
+   */
+  readonly nobodyThere?: true;
   /** Rejects with why the other end takes no more, where it can say so; may be pending for ever. */
   readonly reason?: Promise<unknown>;
   /** Lets go of it, whatever became of it. */
@@ -38,7 +42,7 @@ export interface OutgoingChannel {
 export async function openOutgoing(target: ChannelTarget, signal: AbortSignal): Promise<OutgoingChannel> {
   switch (target.type) {
     case 'file':
-      return await openToSave(target);
+      return { ...(await openToSave(target)), nobodyThere: true };
     case 'exec': {
       const { channel, ended, kill } = openCommand(target, 'write');
       return {
