@@ -119,7 +119,8 @@ async function judge(now: MigrationRig, source: SourcePhase, destination: Destin
   );
   expect(running, pair).toEqual({ source: runs === 'source', destination: runs === 'destination' });
   if (source !== 'gone') expect((await now.source.phase()).sentence).toContain(sourceSentences[source]);
-  if (destination !== 'gone') expect((await now.destination.phase()).sentence).toBe(destinationSentences[destination]);
+  if (destination !== 'gone')
+    expect((await now.destination.phase()).sentence).toContain(destinationSentences[destination]);
   if (runs !== 'neither') return;
   const [end] = recoverable;
   // Neither: the only copy was killed before the other end had all of it.
