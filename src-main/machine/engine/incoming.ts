@@ -164,8 +164,15 @@ export class IncomingMigration {
     );
   }
 
-  /** Whoever connects and says nothing must not hold the place of the real source for ever. */
+  /**
+   * Whoever connects and says nothing must not hold the place of the real source for ever. A command is no stranger: it
+   * may wait for one as long as it likes.
+   */
   async #readHeader(channel: Channel): Promise<void> {
+    if (this.address === undefined) {
+      await read.readHeader(channel);
+      return;
+    }
     const limit = this.#options.deadlines?.header ?? timeouts.header;
     const wait = { overdue: false };
     const timer = setTimeout(() => {
