@@ -8,7 +8,6 @@ import type { MigrationAddress } from '../../../src-shared/migration/address.ts'
 import {
   applyCapabilities,
   DEFAULT_CAPABILITIES,
-  missingMechanism,
   NO_BLOCK_MIGRATION,
   type CapabilitySet,
   type CapabilityState,
@@ -18,13 +17,11 @@ import { destinationSentences, sourceSentences } from '../../../src-shared/migra
 import {
   applyParameters,
   DEFAULT_PARAMETERS,
-  missingParameterMechanism,
   type MigrationParameters,
   type ParameterChange,
 } from '../../../src-shared/migration/parameters.ts';
 import { dialectOf } from '../../../src-shared/migration/peer-release.ts';
 import { isRunningStatus, MIGRATION_IN_PROGRESS, type MigrationStatus } from '../../../src-shared/migration/status.ts';
-import { modeConflict } from '../../../src-shared/migration/modes.ts';
 import { Blockers } from '../engine/blockers.ts';
 import { MigrationNotifiers } from '../engine/notifiers.ts';
 import { openIncoming } from '../engine/channels/open.ts';
@@ -35,6 +32,13 @@ import { OutgoingMigration } from '../engine/outgoing.ts';
 import type { Machine } from '../vm/machine.ts';
 import { outgoingFacts } from './outgoing-facts.ts';
 import { Refusal } from './refusal.ts';
+import {
+  refuseMissingMechanism,
+  refuseResume,
+  refuseStart,
+  refuseTransport,
+  type MigrationSettings,
+} from './start-checks.ts';
 import { channelTarget, outgoingTarget, socketAddress } from './channel-target.ts';
 
 export type MigrationEvent =
@@ -126,14 +130,18 @@ export class MigrationService {
 
   /** Starts moving the guest; the outcome shows in info() and events. The order of the checks is QEMU 8.2's. */
   migrate({ address, cprChannel, resume, blockMigration }: MigrateRequest): void {
-    this.#checkTransport(address);
-    if (this.#parameters.mode === 'cpr-transfer' && !cprChannel) throw new Refusal("missing 'cpr' migration channel");
-    if (resume) this.#refuseResume();
-    this.#refuseStart();
-    if (blockMigration) throw new Refusal(NO_BLOCK_MIGRATION);
-    this.#refuseMissingMechanism();
     const { machine } = this.#options;
     const capabilities = this.#capabilities;
+    refuseTransport(address, this.#settings);
+    if (this.#parameters.mode === 'cpr-transfer' && !cprChannel) {
+      throw new Refusal("missing 'cpr' migration channel");
+    }
+    if (resume) refuseResume(this.#settings);
+    if (this.running) throw new Refusal(MIGRATION_IN_PROGRESS);
+    refuseStart(machine.runState, this.blockers, this.#settings);
+    if (this.#incoming?.phase === 'waiting') throw new Refusal(destinationSentences.waiting);
+    if (blockMigration) throw new Refusal(NO_BLOCK_MIGRATION);
+    refuseMissingMechanism(this.#settings);
     const target = outgoingTarget(address);
     const { mode } = this.#parameters;
     this.#outgoing = new OutgoingMigration({
@@ -170,8 +178,8 @@ export class MigrationService {
       throw new Refusal('The incoming migration has already been started');
     }
     if (machine.runState !== 'inmigrate') throw new Refusal("'-incoming' was not specified on the command line");
-    this.#checkTransport(address);
-    this.#refuseMissingMechanism();
+    refuseTransport(address, this.#settings);
+    refuseMissingMechanism(this.#settings);
     const target = channelTarget(address);
     this.#opening = true;
     try {
@@ -312,43 +320,8 @@ export class MigrationService {
     await this.#incoming?.close();
   }
 
-  /** Channels that the settings need and this address cannot carry. */
-  #checkTransport(address: MigrationAddress): void {
-    const { multifd, 'postcopy-preempt': preempt, 'mapped-ram': mapped } = this.#capabilities;
-    const manyChannels = address.transport === 'socket' && address.type !== 'fd';
-    if ((multifd || preempt) && !manyChannels && address.transport !== 'file') {
-      throw new Refusal('Migration requires multi-channel URIs (e.g. tcp)');
-    }
-    if (mapped && address.transport !== 'file') throw new Refusal('Migration requires seekable transport (e.g. file)');
-    if (mapped && this.#parameters['tls-creds'] !== '') throw new Refusal('Cannot use TLS with mapped-ram');
-    if (mapped && this.#parameters['multifd-compression'] !== 'none') {
-      throw new Refusal('Cannot use compression with mapped-ram');
-    }
-  }
-
-  #refuseResume(): never {
-    if (this.#capabilities['release-ram']) {
-      throw new Refusal('Postcopy recovery cannot work when release-ram capability is set');
-    }
-    throw new Refusal('Cannot resume if there is no paused migration');
-  }
-
-  #refuseStart(): void {
-    const { machine } = this.#options;
-    const { mode } = this.#parameters;
-    if (this.running) throw new Refusal(MIGRATION_IN_PROGRESS);
-    if (machine.runState === 'inmigrate') throw new Refusal('Guest is waiting for an incoming migration');
-    if (machine.runState === 'postmigrate') {
-      throw new Refusal("Can't migrate the vm that was paused due to previous migration");
-    }
-    const blocked = this.blockers.refusal(mode) ?? modeConflict(mode, this.#capabilities);
-    if (blocked !== undefined) throw new Refusal(blocked);
-    if (this.#incoming?.phase === 'waiting') throw new Refusal(destinationSentences.waiting);
-  }
-
-  #refuseMissingMechanism(): void {
-    const sentence = missingMechanism(this.#capabilities)?.sentence ?? missingParameterMechanism(this.#parameters);
-    if (sentence !== undefined) throw new Refusal(sentence);
+  get #settings(): MigrationSettings {
+    return { capabilities: this.#capabilities, parameters: this.#parameters };
   }
 
   #announce(status: MigrationStatus): void {
