@@ -41,9 +41,9 @@ export function openDatabase(options: OpenOptions): OpenedDatabase {
       return { ...openFile(options), kept: 'file', notices };
     } catch (error) {
       const failure = classify(error, path);
+      // Another process may have set it aside meanwhile, under our hands: what is there now is not what failed.
+      if (attempt < MAX_ATTEMPTS && file !== fileNumber(path)) continue;
       if (failure.code === 'CORRUPT' && attempt < MAX_ATTEMPTS) {
-        // Another process may have set it aside meanwhile: what is there now is not the file that was damaged.
-        if (file !== fileNumber(path)) continue;
         const moved = setAside(path);
         if (moved === null) return openMemory(options, failure, notices);
         notices.push(moved);
