@@ -108,7 +108,13 @@ function failedCases(output: string): string[] {
 }
 
 function needsKvm(source: string): boolean {
-  return isTest(source) && readFileSync(path.join(root, source), 'utf8').includes('"test_machine.h"');
+  return isTest(source) && includesTestMachine(path.join(root, source));
+}
+
+/** By itself, or by a header beside it. */
+function includesTestMachine(file: string): boolean {
+  const headers = [...readFileSync(file, 'utf8').matchAll(/^#include "([^"/]+)"$/gm)].map((match) => match[1] ?? '');
+  return headers.some((name) => name === 'test_machine.h' || includesTestMachine(path.join(path.dirname(file), name)));
 }
 
 function fileFilter(source: string): string {

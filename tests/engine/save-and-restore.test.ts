@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A guest that is saved to a file or through a command, and started from it again: whole, or refused, and never lost. */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,6 +31,10 @@ async function memoryHash(machine: TestMachine): Promise<string> {
   const image = join(machine.process.folder, 'memory.ram');
   await machine.execute('pmemsave', { val: 0, size: NONE.memoryBytes, filename: image });
   return createHash('sha256').update(readFileSync(image)).digest('hex');
+}
+
+async function phaseOf(machine: TestMachine): Promise<string> {
+  return ((await machine.execute('x-godwit-migration-phase')) as { phase: string }).phase;
 }
 
 async function save(source: TestMachine, uri: string): Promise<void> {
@@ -214,12 +218,23 @@ describe('a command that fails at the very end', () => {
     expect(await memoryHash(machine)).toBe(await memoryHash(source));
   });
 
-  it('is not waited for when the machine is told to quit', async () => {
+  it('is not waited for when the machine is told to quit, and ends its work by itself', async () => {
+    const [path, gate] = [join(folder, 'left'), join(folder, 'gate')];
     await using source = await written();
-    await source.setCapabilities('events');
-    await source.execute('migrate', { uri: 'exec:cat > /dev/null; sleep 60' });
-    await source.untilRunState('finish-migrate');
+    await source.execute('x-godwit-dirty', { 'pages-per-second': 0 });
+    const hash = await memoryHash(source);
+    execFileSync('mkfifo', [gate]);
+    await source.execute('migrate', { uri: `exec:cat > ${path}.part; cat ${gate}; mv ${path}.part ${path}` });
+    await until(
+      'end of the stream',
+      () => phaseOf(source),
+      (phase) => phase === 'handed-over',
+    );
     await source.execute('quit');
     expect((await source.process.exited).code).toBe(0);
+    writeFileSync(gate, ''); // opens when the command reads it
+    await until('saved file', () => Promise.resolve(existsSync(path)), Boolean);
+    await using copy = await restored(`file:${path}`);
+    expect(await memoryHash(copy)).toBe(hash);
   });
 });

@@ -78,6 +78,7 @@ export class OutgoingMigration {
   /** All is sent; the destination may have it and wait for GO. */
   #awaitingVerdict = false;
   readonly #released = Promise.withResolvers<void>();
+  readonly #closing = Promise.withResolvers<void>();
 
   constructor(options: OutgoingOptions) {
     this.#options = options;
@@ -134,10 +135,10 @@ export class OutgoingMigration {
     if (this.#stream === undefined) this.#stopEverything(new MigrationError('link', 'The connection was yanked'));
   }
 
-  /** The process ends: a command that is still waited for is not waited for any more. */
+  /** The process ends: a command that was given all of the guest is not waited for any more. */
   async close(): Promise<void> {
     this.cancel();
-    if (this.#phase === 'handed-over' && this.#out?.seal !== undefined) await this.#out.close();
+    this.#closing.resolve();
     await this.finished;
   }
 
@@ -301,7 +302,10 @@ export class OutgoingMigration {
     const returnPath = this.#returnPath;
     if (this.#out?.nobodyThere === true) return;
     if (this.#out?.seal !== undefined) {
-      await this.#out.seal().catch((error: unknown) => {
+      const closing = this.#closing.promise.then(() => {
+        throw new MigrationError('link', 'This machine ended before the command did');
+      });
+      await Promise.race([this.#out.seal(), closing]).catch((error: unknown) => {
         this.#error = notTaken(error);
       });
     } else if (returnPath === undefined) {

@@ -16,6 +16,8 @@ export interface CommandChannel {
   readonly ended: Promise<void>;
   /** Ends the command, where it still runs. */
   readonly kill: () => void;
+  /** Lets it run on by itself, also after this process. What it still says is heard by nobody. */
+  readonly leave: () => void;
 }
 
 /** Starts the command with the stream as its standard input (`write`) or standard output (`read`). */
@@ -25,8 +27,7 @@ export function openCommand({ args }: ExecTarget, direction: 'write' | 'read'): 
     const [ours, theirs] = direction === 'write' ? [writeEnd, readEnd] : [readEnd, writeEnd];
     const channel = native.openStream(ours);
     try {
-      const { ended, kill } = startCommand(args, direction === 'write' ? [theirs, 'ignore'] : ['ignore', theirs]);
-      return { channel, ended, kill };
+      return { channel, ...startCommand(args, direction === 'write' ? [theirs, 'ignore'] : ['ignore', theirs]) };
     } catch (error) {
       channel.close();
       throw error;
@@ -40,7 +41,7 @@ export function openCommand({ args }: ExecTarget, direction: 'write' | 'read'): 
 function startCommand(
   args: readonly string[],
   [stdin, stdout]: readonly [number | 'ignore', number | 'ignore'],
-): Pick<CommandChannel, 'ended' | 'kill'> {
+): Omit<CommandChannel, 'channel'> {
   const [program = '', ...rest] = args;
   // A group of its own: what a shell has started ends with it, and Ctrl-C in a terminal does not reach it.
   const child = spawn(program, rest, { stdio: [stdin, stdout, 'pipe'], detached: true });
@@ -56,7 +57,11 @@ function startCommand(
     });
   });
   ended.catch(() => undefined); // whoever waits for it is told
-  return { ended, kill: () => killGroup(child) };
+  const leave = (): void => {
+    child.stderr?.destroy();
+    child.unref();
+  };
+  return { ended, kill: () => killGroup(child), leave };
 }
 
 function exitSentence(code: number | null, signal: NodeJS.Signals | null, stderr: string): string {

@@ -4,7 +4,7 @@ import { native, type Cancellable, type Channel, type Listener, type SocketTarge
 import { codeOf, messageOf, MigrationError } from '../errors.ts';
 import { openCommand } from './exec.ts';
 import { openToLoad, openToSave } from './file.ts';
-import type { ChannelTarget, RangedSocketTarget } from './target.ts';
+import type { ChannelTarget, ExecTarget, RangedSocketTarget } from './target.ts';
 
 /** Awaits a native operation; an aborted signal cancels it and rejects with the signal's reason. */
 export async function withSignal<T>(operation: Cancellable<T>, signal: AbortSignal): Promise<T> {
@@ -43,22 +43,8 @@ export async function openOutgoing(target: ChannelTarget, signal: AbortSignal): 
   switch (target.type) {
     case 'file':
       return { ...(await openToSave(target)), nobodyThere: true };
-    case 'exec': {
-      const { channel, ended, kill } = openCommand(target, 'write');
-      return {
-        channel,
-        reason: ended,
-        seal: async () => {
-          channel.close(); // the end of its input
-          await ended;
-        },
-        close: async () => {
-          channel.close();
-          kill();
-          await ended.catch(() => undefined);
-        },
-      };
-    }
+    case 'exec':
+      return saveByCommand(target);
     case 'tcp':
     case 'unix': {
       const channel = await connectSocket(target, signal);
@@ -71,6 +57,27 @@ export async function openOutgoing(target: ChannelTarget, signal: AbortSignal): 
       };
     }
   }
+}
+
+function saveByCommand(target: ExecTarget): OutgoingChannel {
+  const { channel, ended, kill, leave } = openCommand(target, 'write');
+  let given = false;
+  return {
+    channel,
+    reason: ended,
+    seal: async () => {
+      given = true;
+      channel.close(); // the end of its input
+      await ended;
+    },
+    close: async () => {
+      channel.close();
+      // What it has been given may be the guest's only copy.
+      if (given) return leave();
+      kill();
+      await ended.catch(() => undefined);
+    },
+  };
 }
 
 async function connectSocket(target: SocketTarget, signal: AbortSignal): Promise<Channel> {
