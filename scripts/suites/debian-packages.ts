@@ -28,7 +28,12 @@ const needs: readonly Need[] = [
     reason: 'the peer that Godwit is held against',
   },
   { debian: 'chromium', file: '/usr/bin/chromium', suites: ['e2e'], reason: 'the browser that users would have' },
-  { debian: 'python3', file: '/usr/bin/python3', suites: ['engine'], reason: 'a QMP client in another language' },
+  {
+    debian: 'python3',
+    file: '/usr/bin/python3',
+    suites: ['engine', 'interop'],
+    reason: 'QMP clients in another language',
+  },
 ];
 
 /**

@@ -8,6 +8,8 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** The command came as `exec-oob`, ahead of others. */
   readonly oob: boolean;
+  /** Takes over a descriptor that the client passed with the command; only where the command says that it does. */
+  readonly takeDescriptor: () => number | undefined;
 }
 
 export type CommandResult = JsonValue | undefined;
@@ -16,6 +18,8 @@ export interface CommandDefinition<T> {
   readonly arguments: ObjectSchema<T>;
   /** May be run at once, while an in-band command is still being worked on. */
   readonly oob?: boolean;
+  /** Descriptors that the client passed with it are for it. */
+  readonly takesDescriptors?: boolean;
   /** Throws a QmpError to refuse. `undefined` is answered as `{}`. */
   readonly handler: (args: T, context: CommandContext) => Promise<CommandResult> | CommandResult;
 }
@@ -23,6 +27,7 @@ export interface CommandDefinition<T> {
 /** A command whose argument type is forgotten: it checks, then runs. */
 export interface Command {
   readonly oob: boolean;
+  readonly takesDescriptors: boolean;
   readonly run: (input: JsonInput | undefined, context: CommandContext) => Promise<CommandResult>;
 }
 
@@ -33,6 +38,7 @@ export type CommandTable = Readonly<Record<string, Command>>;
 export function defineCommand<T>(definition: CommandDefinition<T>): Command {
   return {
     oob: definition.oob ?? false,
+    takesDescriptors: definition.takesDescriptors ?? false,
     run: async (input, context) => definition.handler(checkArguments(definition.arguments, input), context),
   };
 }

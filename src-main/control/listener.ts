@@ -19,7 +19,8 @@ export interface Connection {
 }
 
 export interface ConnectionHandlers {
-  readonly data: (bytes: Uint8Array) => void;
+  /** `descriptors` came along, where the listener takes any: the handler's to close. */
+  readonly data: (bytes: Uint8Array, descriptors: readonly number[]) => void;
   /** The client sends no more; it may still read. */
   readonly ended: () => void;
   /** All that was queued has been taken. */
@@ -56,16 +57,7 @@ export class NodeListener implements Listener {
   #server: net.Server | undefined;
 
   async listen(path: string, accept: (connection: Connection) => void): Promise<void> {
-    if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
-      throw new ListenError(
-        'ENAMETOOLONG',
-        `The socket path ${path} is longer than ${MAX_PATH_BYTES} bytes: use a shorter one`,
-      );
-    }
-    if (!existsSync(dirname(path))) {
-      throw new ListenError('ENOENT', `Cannot listen on ${path}: its directory does not exist`);
-    }
-    await removeStaleSocket(path);
+    await preparePath(path);
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
       accept(new NodeConnection(socket));
     });
@@ -85,10 +77,24 @@ export class NodeListener implements Listener {
   }
 }
 
+/** Checks that a socket can be made at the path, and removes one that is left there from a dead process. */
+export async function preparePath(path: string): Promise<void> {
+  if (Buffer.byteLength(path) > MAX_PATH_BYTES) {
+    throw new ListenError(
+      'ENAMETOOLONG',
+      `The socket path ${path} is longer than ${MAX_PATH_BYTES} bytes: use a shorter one`,
+    );
+  }
+  if (!existsSync(dirname(path))) {
+    throw new ListenError('ENOENT', `Cannot listen on ${path}: its directory does not exist`);
+  }
+  await removeStaleSocket(path);
+}
+
 async function bindOwnerOnly(server: net.Server, path: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', (error: NodeJS.ErrnoException) => {
-    reject(new ListenError(error.code ?? 'EIO', `Cannot listen on ${path}: ${reasonOf(error)}`));
+    reject(cannotListen(path, error));
   });
   server.once('listening', resolve);
   // listen() binds before it returns, so no other code runs under this mask.
@@ -107,6 +113,11 @@ async function bindOwnerOnly(server: net.Server, path: string): Promise<void> {
       `The socket ${path} has mode ${mode.toString(8)} instead of 600: use another directory`,
     );
   }
+}
+
+/** Why the kernel refused the path. */
+export function cannotListen(path: string, error: NodeJS.ErrnoException): ListenError {
+  return new ListenError(error.code ?? 'EIO', `Cannot listen on ${path}: ${reasonOf(error)}`);
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {
@@ -157,7 +168,7 @@ class NodeConnection implements Connection {
       handlers.closed();
       return;
     }
-    socket.on('data', handlers.data);
+    socket.on('data', (bytes) => handlers.data(bytes, []));
     socket.on('end', handlers.ended);
     socket.on('drain', handlers.drained);
     socket.on('close', handlers.closed);

@@ -14,6 +14,12 @@ export function isOutOfBand(message: JsonInput): boolean {
   return isJsonObject(message) && 'exec-oob' in message && !('execute' in message);
 }
 
+/** The command that it names, however malformed it is otherwise. */
+export function commandOf(message: JsonInput): string | undefined {
+  const name = isJsonObject(message) ? (message['execute'] ?? message['exec-oob']) : undefined;
+  return typeof name === 'string' ? name : undefined;
+}
+
 /** The id to answer with; a malformed request has one too, as long as it is an object. */
 export function idOf(message: JsonInput): RequestId {
   return isJsonObject(message) ? message['id'] : undefined;

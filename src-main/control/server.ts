@@ -29,7 +29,7 @@ export interface QmpServerOptions {
 
 /** A client that leaves more than this unread is dropped: some 100,000 events, and a machine is not its buffer. */
 export const MAX_QUEUED_BYTES = 16 << 20;
-/** Beyond this, replies wait for the client before its next requests are read. */
+/** Beyond this, replies wait for the client before its next requests are read and run. */
 const READ_PAUSE_BYTES = 64 << 10;
 /** Clients that may wait for their turn; each holds a descriptor. */
 export const MAX_WAITING_CLIENTS = 16;
@@ -43,6 +43,8 @@ interface Client {
   /** No more replies are awaited: close once what is queued is delivered. */
   ending: boolean;
   wanted: boolean;
+  /** Resolves when what is queued has become little, or the client is gone. */
+  room: PromiseWithResolvers<void> | undefined;
 }
 
 export class QmpServer {
@@ -117,16 +119,18 @@ export class QmpServer {
         client.wanted = reading;
         this.#steerReading(client);
       },
+      room: () => client.room?.promise,
       onDefect: (error, command) => this.#report('DEFECT', `The command ${command} failed: ${String(error)}`, error),
     });
-    const client: Client = { connection, session, closed, ending: false, wanted: true };
+    const client: Client = { connection, session, closed, ending: false, wanted: true, room: undefined };
     this.#client = client;
     connection.start({
-      data: (bytes) => session.receive(bytes),
+      data: (bytes, descriptors) => session.receive(bytes, descriptors),
       ended: () => void session.finish().then(() => this.#end(client)),
       drained: () => this.#steerReading(client),
       closed: () => {
         session.close();
+        client.room?.resolve();
         this.#client = undefined;
         resolve();
         this.#serveNext();
@@ -155,6 +159,12 @@ export class QmpServer {
 
   #steerReading(client: Client): void {
     const blocked = client.connection.queuedBytes > READ_PAUSE_BYTES;
+    if (blocked) {
+      client.room ??= Promise.withResolvers<void>();
+    } else {
+      client.room?.resolve();
+      client.room = undefined;
+    }
     client.connection.setReading(client.wanted && !blocked && !this.#closing);
   }
 

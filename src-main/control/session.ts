@@ -17,8 +17,9 @@ import {
   type QmpGreeting,
   type QmpVersion,
 } from './protocol.ts';
+import { PassedDescriptors } from './passed-descriptors.ts';
 import { COMMAND_LIMITS, JsonReader, type JsonResult } from './reader.ts';
-import { idOf, isOutOfBand, readRequest, type Request } from './request.ts';
+import { commandOf, idOf, isOutOfBand, readRequest, type Request } from './request.ts';
 
 /** In-band requests that may wait before the session asks its transport to stop reading; QEMU's number. */
 export const MAX_WAITING_REQUESTS = 8;
@@ -30,6 +31,8 @@ export interface SessionOptions {
   readonly send: (line: string) => void;
   /** Whether the transport should go on reading from the client. */
   readonly setReading?: (reading: boolean) => void;
+  /** Pending while the client leaves its replies unread: the next in-band command waits for it. */
+  readonly room?: () => Promise<void> | undefined;
   /** Told of errors that are no refusals: defects of a handler. The client gets a sentence all the same. */
   readonly onDefect?: (error: unknown, command: string) => void;
   /** Wall-clock milliseconds for the time of events. */
@@ -39,12 +42,20 @@ export interface SessionOptions {
 const NEGOTIATE = 'qmp_capabilities';
 const negotiationArguments = object({ enable: optional(array(oneOf(['oob']))) });
 
+/** A message of the client, with the descriptors that are for it. */
+interface Received {
+  readonly result: JsonResult;
+  readonly descriptors: PassedDescriptors;
+}
+
 export class QmpSession {
   readonly #options: SessionOptions;
   readonly #reader = new JsonReader(COMMAND_LIMITS);
   readonly #gone = new AbortController();
-  readonly #waiting: JsonResult[] = [];
+  readonly #waiting: Received[] = [];
   readonly #outOfBand = new Set<Promise<void>>();
+  /** The last that came, until the command comes that they are for: later ones take their place, as in QEMU. */
+  #passed = new PassedDescriptors();
   #inBand: Promise<void> | undefined;
   #reading = true;
   #negotiated = false;
@@ -60,8 +71,13 @@ export class QmpSession {
     this.#options.send(writeLine(greeting));
   }
 
-  /** Takes the client's next bytes. */
-  receive(bytes: Uint8Array): void {
+  /** Takes the client's next bytes, and the descriptors that came with them. */
+  receive(bytes: Uint8Array, descriptors: readonly number[] = []): void {
+    if (descriptors.length > 0) {
+      this.#passed.close();
+      this.#passed = new PassedDescriptors(descriptors);
+      if (this.#gone.signal.aborted) this.#passed.close();
+    }
     for (const result of this.#reader.push(bytes)) this.#take(result);
   }
 
@@ -87,27 +103,39 @@ export class QmpSession {
 
   /** The client is gone: what waits is dropped, running handlers are told by their signal, nothing more is sent. */
   close(): void {
-    this.#waiting.length = 0;
+    for (const { descriptors } of this.#waiting.splice(0)) descriptors.close();
+    this.#passed.close();
     this.#gone.abort();
   }
 
   #take(result: JsonResult): void {
+    const received = { result, descriptors: this.#descriptorsFor(result) };
     if (result.ok && isOutOfBand(result.value)) {
-      const run = this.#answer(result).finally(() => this.#outOfBand.delete(run));
+      const run = this.#answer(received).finally(() => this.#outOfBand.delete(run));
       this.#outOfBand.add(run);
       return;
     }
-    this.#waiting.push(result);
+    this.#waiting.push(received);
     this.#steerReading();
     this.#inBand ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
-    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+    while (this.#waiting.length > 0) {
+      const room = this.#options.room?.();
+      if (room !== undefined) await room;
+      const next = this.#waiting.shift();
+      if (next === undefined) break; // the client left meanwhile
       this.#steerReading();
       await this.#answer(next);
     }
     this.#inBand = undefined;
+  }
+
+  #descriptorsFor(result: JsonResult): PassedDescriptors {
+    const name = result.ok ? commandOf(result.value) : undefined;
+    const takes = name !== undefined && this.#lookUp(name)?.takesDescriptors === true;
+    return takes ? this.#passed.takeAll() : new PassedDescriptors();
   }
 
   #steerReading(): void {
@@ -118,19 +146,21 @@ export class QmpSession {
   }
 
   /** Never rejects. */
-  async #answer(result: JsonResult): Promise<void> {
+  async #answer({ result, descriptors }: Received): Promise<void> {
     const id = result.ok ? idOf(result.value) : undefined;
     let reply: string;
     try {
       if (!result.ok) throw genericError(result.sentence);
-      reply = await this.#reply(result.value);
+      reply = await this.#reply(result.value, descriptors);
     } catch (error) {
       reply = errorReply(error instanceof QmpError ? error : genericError(String(error)), id);
+    } finally {
+      descriptors.close();
     }
     if (!this.#gone.signal.aborted) this.#options.send(reply);
   }
 
-  async #reply(message: JsonInput): Promise<string> {
+  async #reply(message: JsonInput, descriptors: PassedDescriptors): Promise<string> {
     const request = readRequest(message, this.#oobEnabled);
     const id = idOf(message);
     if (request.command === NEGOTIATE) {
@@ -141,7 +171,8 @@ export class QmpSession {
       throw new QmpError('CommandNotFound', `Expecting capabilities negotiation with '${NEGOTIATE}'`);
     }
     const command = this.#find(request);
-    const context: CommandContext = { signal: this.#gone.signal, oob: request.oob };
+    const takeDescriptor = (): number | undefined => descriptors.take();
+    const context: CommandContext = { signal: this.#gone.signal, oob: request.oob, takeDescriptor };
     try {
       return successReply(await command.run(request.arguments, context), id);
     } catch (error) {
@@ -161,11 +192,15 @@ export class QmpSession {
   }
 
   #find({ command, oob }: Request): Command {
-    const { commands } = this.#options;
-    const found = Object.hasOwn(commands, command) ? commands[command] : undefined;
+    const found = this.#lookUp(command);
     if (found === undefined) throw new QmpError('CommandNotFound', `The command ${command} has not been found`);
     if (oob && !found.oob) throw genericError(`The command ${command} does not support OOB`);
     return found;
+  }
+
+  #lookUp(name: string): Command | undefined {
+    const { commands } = this.#options;
+    return Object.hasOwn(commands, name) ? commands[name] : undefined;
   }
 
   /** Errors that carry a `code` were made for a reader, and their message is the answer; any other is a defect. */

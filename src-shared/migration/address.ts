@@ -215,13 +215,11 @@ function checkAddress(address: MigrationAddress): AddressOutcome {
   return accept(address);
 }
 
-/** The sentence by which a caller refuses an address that its engine cannot use. */
-export function unsupportedAddress(address: MigrationAddress): string {
-  const kind = address.transport === 'socket' ? address.type : address.transport;
-  return `Migration over ${kind} is not supported by this version of Godwit: use tcp or unix`;
-}
+/** The one transport that Godwit knows by name only: it needs hardware and libraries that a home does not have. */
+export const NO_RDMA = 'Migration over rdma is not supported by Godwit: use tcp';
 
-function isUint32(text: string): boolean {
+/** Whether the text is a decimal number of 32 bits: a vsock's context id or port. */
+export function isUint32(text: string): boolean {
   return /^\d{1,10}$/u.test(text) && Number(text) <= 0xffff_ffff;
 }
 

@@ -56,7 +56,8 @@ export type SocketAddress =
       readonly ipv4?: boolean;
       readonly ipv6?: boolean;
     }
-  | { readonly type: 'unix'; readonly path: string };
+  | { readonly type: 'unix'; readonly path: string }
+  | { readonly type: 'vsock'; readonly cid: string; readonly port: string };
 
 /** All that one side may know; {@link fillInfo} keeps what belongs into the reply. */
 export type MigrationFacts = {

@@ -33,6 +33,7 @@ describe('an address that cannot be', () => {
     ['vsock:', "error parsing address ''"],
     ['vsock:5', "error parsing address '5'"],
     ['vsock:x:1', "Failed to parse cid 'x'"],
+    ['vsock:1:x', "Failed to parse port 'x'"],
     ['rdma:', "RDMA ERROR: bad RDMA migration address ''"],
     ['rdma:1.2.3.4', "RDMA ERROR: bad RDMA migration address '1.2.3.4'"],
     ['rdma:1.2.3.4:5', 'Migration over rdma is not supported'],
@@ -52,6 +53,17 @@ describe('an address that cannot be', () => {
     await using machine = await startMachine(NONE);
     await machine.execute('migrate', { uri: 'tcp:127.0.0.1:x' });
     expect((await machine.untilStatus('failed'))['error-desc']).toBe(sentence);
+  });
+
+  it('a virtual machine that is not there fails as an attempt, and the guest goes on', async () => {
+    await using machine = await startMachine(NONE);
+    await machine.execute('migrate', { uri: 'vsock:77:1234' });
+    // Why depends on the kernel: no such peer, or no vsock at all.
+    expect((await machine.untilStatus('failed'))['error-desc']).toMatch(/^Failed to connect to '77:1234': /);
+    expect(await machine.runState()).toBe('running');
+    const addr = { transport: 'socket', type: 'vsock', cid: 'me', port: '1' };
+    const channels = [{ 'channel-type': 'main', addr }];
+    await expect(machine.execute('migrate', { channels })).rejects.toThrow("Failed to parse cid 'me'");
   });
 
   it('is refused with both forms at once, and with neither', async () => {

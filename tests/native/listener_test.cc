@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -153,6 +154,39 @@ TEST_CASE("a tcp address in use is refused, and so is a host that is a name") {
   const auto listener = *Listener::open(TcpTarget{"127.0.0.1", 0});
   CHECK(open_failure(listener->address()) == "Failed to find an available port: Address already in use");
   CHECK(open_failure(TcpTarget{"example.invalid", 0}).find("'example.invalid' is not a numeric address") == 0);
+}
+
+TEST_CASE("a vsock address holds the context id and the port") {
+  const SocketAddress address = vsock_address({5, 1234});
+  CHECK(address.family() == AF_VSOCK);
+  CHECK(address.length == sizeof(sockaddr_vm));
+  const sockaddr_vm& name = reinterpret_cast<const sockaddr_vm&>(address.storage);
+  CHECK(name.svm_cid == 5);
+  CHECK(name.svm_port == 1234);
+  CHECK(describe(VsockTarget{5, 1234}) == "5:1234");
+}
+
+TEST_CASE("vsock carries a channel where the kernel has its loopback, and else says why not") {
+  const UniqueFd probe(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!probe) {
+    const int error = errno;
+    CHECK(open_failure(VsockTarget{VMADDR_CID_ANY, VMADDR_PORT_ANY}).find(std::strerror(error)) != std::string::npos);
+    return;
+  }
+  // Binding needs no transport: the kernel's own port is told.
+  const auto listener = *Listener::open(VsockTarget{VMADDR_CID_ANY, VMADDR_PORT_ANY});
+  const VsockTarget address = std::get<VsockTarget>(listener->address());
+  CHECK(address.port != VMADDR_PORT_ANY);
+  CHECK(open_failure(VsockTarget{VMADDR_CID_ANY, address.port}) ==
+        "Failed to bind socket to '" + describe(VsockTarget{VMADDR_CID_ANY, address.port}) +
+            "': Address already in use");
+  const VsockTarget local{VMADDR_CID_LOCAL, address.port};
+  const std::string problem = connect_failure(local);
+  if (!problem.empty()) {
+    CHECK(problem.find("Failed to connect to '" + describe(local) + "': ") == 0);
+    return;
+  }
+  check_round_trip(VsockTarget{VMADDR_CID_LOCAL, VMADDR_PORT_ANY});
 }
 
 TEST_CASE("a unix socket is never open to others, whatever the umask") {

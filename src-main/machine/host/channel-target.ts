@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 import {
   addressOf,
+  isUint32,
+  NO_RDMA,
   portNumber,
-  unsupportedAddress,
+  type FdAddress,
+  type InetAddress,
   type MigrationAddress,
   type MigrationChannel,
+  type UnixAddress,
+  type VsockAddress,
 } from '../../../src-shared/migration/address.ts';
 import type { SocketAddress } from '../../../src-shared/migration/info.ts';
 import type { SocketTarget } from '../native/index.ts';
 import type { ChannelTarget, RangedSocketTarget } from '../engine/channels/target.ts';
 import { MigrationError } from '../engine/errors.ts';
+import type { DescriptorTable } from './descriptor-table.ts';
+import { incomingDescriptor, outgoingDescriptor } from './descriptor-target.ts';
 import { Refusal } from './refusal.ts';
 
 /** What `migrate` or `migrate-incoming` asks for, or a {@link Refusal} with QEMU's sentence. */
@@ -23,17 +30,30 @@ export function requestedAddress(request: {
 }
 
 /**
- * Where a source's stream goes. The name of a service is looked up by then only, so that it fails as an attempt does.
+ * Where a source's stream goes; a descriptor is taken out of the table. The name of a service is looked up by then only, so that it fails as an attempt does.
  */
-export function outgoingTarget(address: MigrationAddress): ChannelTarget | MigrationError {
+export function outgoingTarget(
+  address: MigrationAddress,
+  descriptors: DescriptorTable,
+): ChannelTarget | MigrationError {
+  if (isDescriptor(address)) return outgoingDescriptor(address.str, descriptors);
   const named = address.transport === 'socket' && address.type === 'inet' && !/^\d+$/.test(address.port);
   if (!named) return channelTarget(address);
   const port = portNumber(address);
   return port.ok ? channelTarget(address) : new MigrationError('link', port.sentence);
 }
 
+/** Where a destination's stream comes from; a descriptor is taken out of the table. */
+export function incomingTarget(address: MigrationAddress, descriptors: DescriptorTable): ChannelTarget {
+  return isDescriptor(address) ? incomingDescriptor(address.str, descriptors) : channelTarget(address);
+}
+
+function isDescriptor(address: MigrationAddress): address is FdAddress {
+  return address.transport === 'socket' && address.type === 'fd';
+}
+
 /** What the channels understand. Anything else is refused by name. */
-export function channelTarget(address: MigrationAddress): ChannelTarget {
+function channelTarget(address: Exclude<MigrationAddress, FdAddress>): ChannelTarget {
   switch (address.transport) {
     case 'exec':
       return { type: 'exec', args: address.args };
@@ -43,7 +63,7 @@ export function channelTarget(address: MigrationAddress): ChannelTarget {
       return { type: 'file', path: address.filename, offset: Number(address.offset) };
     }
     case 'rdma':
-      throw new Refusal(unsupportedAddress(address));
+      throw new Refusal(NO_RDMA);
     case 'socket':
       return socketTarget(address);
   }
@@ -52,7 +72,7 @@ export function channelTarget(address: MigrationAddress): ChannelTarget {
 /** What a number holds exactly; no file system has files of this size. */
 const MAX_OFFSET = Number.MAX_SAFE_INTEGER;
 
-function socketTarget(address: Extract<MigrationAddress, { readonly transport: 'socket' }>): RangedSocketTarget {
+function socketTarget(address: InetAddress | UnixAddress | VsockAddress): RangedSocketTarget {
   switch (address.type) {
     case 'unix':
       return { type: 'unix', path: address.path };
@@ -66,17 +86,20 @@ function socketTarget(address: Extract<MigrationAddress, { readonly transport: '
         ...(address.to !== undefined && { to: address.to }),
       };
     }
-    case 'fd':
-      // The monitors take no descriptors yet (getfd), so none can have this name.
-      throw new Refusal(`File descriptor named '${address.str}' has not been found`);
     case 'vsock':
-      throw new Refusal(unsupportedAddress(address));
+      return { type: 'vsock', cid: vsockNumber('cid', address.cid), port: vsockNumber('port', address.port) };
   }
+}
+
+function vsockNumber(what: 'cid' | 'port', text: string): number {
+  if (!isUint32(text)) throw new Refusal(`Failed to parse ${what} '${text}'`);
+  return Number(text);
 }
 
 /** A listening address as `query-migrate` shows it. */
 export function socketAddress(target: SocketTarget): SocketAddress {
   if (target.type === 'unix') return { type: 'unix', path: target.path };
+  if (target.type === 'vsock') return { type: 'vsock', cid: String(target.cid), port: String(target.port) };
   const family = target.host.includes(':') ? { ipv6: true } : { ipv4: true };
   return { type: 'inet', host: target.host, port: String(target.port), ...family };
 }

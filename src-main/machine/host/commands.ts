@@ -14,7 +14,7 @@ import { nothing, type CommandTargets } from './commands/targets.ts';
 import { yankCommands } from './commands/yank.ts';
 import { Refusal } from './refusal.ts';
 
-/** Builds the table for one machine. */
+/** Builds the table for one monitor of a machine. */
 export function machineCommands(targets: CommandTargets): CommandTable {
   const table: CommandTable = {
     ...statusCommands(targets),
@@ -22,7 +22,7 @@ export function machineCommands(targets: CommandTargets): CommandTable {
     ...dirtyRateCommands(targets),
     ...yankCommands(targets),
     ...replicationCommands(),
-    ...descriptorCommands(),
+    ...descriptorCommands(targets),
     ...machineQueries(targets),
     ...godwitCommands(targets),
     'query-commands': defineCommand({
@@ -37,6 +37,7 @@ export function machineCommands(targets: CommandTargets): CommandTable {
 function answeringRefusals(command: Command): Command {
   return {
     oob: command.oob,
+    takesDescriptors: command.takesDescriptors,
     run: async (input, context) => {
       try {
         return await command.run(input, context);

@@ -10,8 +10,10 @@ import { DirtyRate } from '../engine/convergence/dirty-rate.ts';
 import { createMachine } from '../vm/create-machine.ts';
 import type { Machine } from '../vm/machine.ts';
 import { machineCommands } from './commands.ts';
+import { DescriptorTable } from './descriptor-table.ts';
 import type { MachineOptions, SerialTarget } from './machine-options.ts';
 import { MigrationService } from './migration-service.ts';
+import { MonitorListener } from './monitor-listener.ts';
 
 /** Why the process ends; `reason` is QMP's ShutdownCause. */
 interface Ending {
@@ -37,6 +39,7 @@ export async function runMachine(options: MachineOptions): Promise<number> {
 
 class MachineProcess {
   readonly #servers: QmpServer[] = [];
+  readonly #descriptorTables: DescriptorTable[] = [];
   readonly #ending = Promise.withResolvers<Ending>();
   #machine: Machine | undefined;
   #migrations: MigrationService | undefined;
@@ -56,6 +59,7 @@ class MachineProcess {
       process.off('SIGTERM', onSignal);
       process.off('SIGINT', onSignal);
       await Promise.all(this.#servers.map((server) => server.close()));
+      this.#descriptorTables.forEach((table) => table.close());
       await this.#machine?.close();
     }
   }
@@ -88,7 +92,7 @@ class MachineProcess {
     if (options.incoming?.kind === 'uri') {
       const outcome = parseMigrationUri(options.incoming.uri);
       if (!outcome.ok) throw new UsageError(`-incoming ${options.incoming.uri}: ${outcome.sentence}`);
-      await migrations.migrateIncoming(outcome.address, true);
+      await migrations.migrateIncoming(outcome.address, true, new DescriptorTable());
     }
     if (options.incoming === undefined && !options.paused) machine.resume();
   }
@@ -100,7 +104,7 @@ class MachineProcess {
     migrations.notifiers.add((notice) => {
       if (notice === 'done') dirtyRate.abandon();
     });
-    const commands = machineCommands({
+    const targets = {
       machine,
       migrations,
       dirtyRate,
@@ -111,12 +115,13 @@ class MachineProcess {
       quit: () => {
         this.#ending.resolve({ exitCode: 0, reason: 'host-qmp-quit' });
       },
-    });
+    };
     for (const path of options.qmp) {
       const server = new QmpServer({
         path,
         version,
-        commands,
+        commands: machineCommands({ ...targets, descriptors: this.#descriptorTable() }),
+        listener: new MonitorListener(),
         onError: (error) => {
           process.stderr.write(`godwit: ${plainText(error.message)}\n`);
         },
@@ -124,6 +129,12 @@ class MachineProcess {
       await server.listen();
       this.#servers.push(server);
     }
+  }
+
+  #descriptorTable(): DescriptorTable {
+    const table = new DescriptorTable();
+    this.#descriptorTables.push(table);
+    return table;
   }
 
   async #end({ exitCode, reason, lastWords }: Ending): Promise<number> {

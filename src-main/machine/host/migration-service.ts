@@ -30,6 +30,7 @@ import { messageOf, MigrationError } from '../engine/errors.ts';
 import { IncomingMigration } from '../engine/incoming.ts';
 import { OutgoingMigration } from '../engine/outgoing.ts';
 import type { Machine } from '../vm/machine.ts';
+import type { DescriptorTable } from './descriptor-table.ts';
 import { outgoingFacts } from './outgoing-facts.ts';
 import { Refusal } from './refusal.ts';
 import {
@@ -39,7 +40,7 @@ import {
   refuseTransport,
   type MigrationSettings,
 } from './start-checks.ts';
-import { channelTarget, outgoingTarget, socketAddress } from './channel-target.ts';
+import { incomingTarget, outgoingTarget, socketAddress } from './channel-target.ts';
 
 export type MigrationEvent =
   | { readonly name: 'MIGRATION'; readonly data: { readonly status: MigrationStatus } }
@@ -69,6 +70,8 @@ export interface MigrateRequest {
   readonly resume: boolean;
   /** `blk` or `inc`. */
   readonly blockMigration: boolean;
+  /** Of the monitor that asks. */
+  readonly descriptors: DescriptorTable;
 }
 
 export class MigrationService {
@@ -129,7 +132,7 @@ export class MigrationService {
   }
 
   /** Starts moving the guest; the outcome shows in info() and events. The order of the checks is QEMU 8.2's. */
-  migrate({ address, cprChannel, resume, blockMigration }: MigrateRequest): void {
+  migrate({ address, cprChannel, resume, blockMigration, descriptors }: MigrateRequest): void {
     const { machine } = this.#options;
     const capabilities = this.#capabilities;
     refuseTransport(address, this.#settings);
@@ -142,7 +145,7 @@ export class MigrationService {
     if (this.#incoming?.phase === 'waiting') throw new Refusal(destinationSentences.waiting);
     if (blockMigration) throw new Refusal(NO_BLOCK_MIGRATION);
     refuseMissingMechanism(this.#settings);
-    const target = outgoingTarget(address);
+    const target = outgoingTarget(address, descriptors);
     const { mode } = this.#parameters;
     this.#outgoing = new OutgoingMigration({
       machine,
@@ -171,8 +174,8 @@ export class MigrationService {
     });
   }
 
-  /** Listens on `address` for one guest. */
-  async migrateIncoming(address: MigrationAddress, exitOnError: boolean): Promise<void> {
+  /** Listens on `address` for one guest. `descriptors` are those of the monitor that asks. */
+  async migrateIncoming(address: MigrationAddress, exitOnError: boolean, descriptors: DescriptorTable): Promise<void> {
     const { machine, onIncomingFailed } = this.#options;
     if (this.#incoming !== undefined || this.#opening) {
       throw new Refusal('The incoming migration has already been started');
@@ -180,7 +183,7 @@ export class MigrationService {
     if (machine.runState !== 'inmigrate') throw new Refusal("'-incoming' was not specified on the command line");
     refuseTransport(address, this.#settings);
     refuseMissingMechanism(this.#settings);
-    const target = channelTarget(address);
+    const target = incomingTarget(address, descriptors);
     this.#opening = true;
     try {
       this.#incoming = new IncomingMigration({

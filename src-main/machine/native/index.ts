@@ -182,7 +182,9 @@ export interface VirtualMachine {
 
 export type SocketTarget =
   | { readonly type: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly type: 'unix'; readonly path: string };
+  | { readonly type: 'unix'; readonly path: string }
+  /** vsock(7); numbers of 32 bits. */
+  | { readonly type: 'vsock'; readonly cid: number; readonly port: number };
 
 /** Ends a pending operation; its promise rejects with code ECANCELED. */
 export interface Cancellable<T> {
@@ -202,7 +204,7 @@ export interface RamRecordEnd {
 
 /**
  * A connected migration channel. Output is a FIFO drained by one writer thread; input is a bounded buffer with one
- * lease: at any time at most one of peek, read and loadRam is under way. Small methods copy.
+ * lease: at any time at most one of peek, read, receive and loadRam is under way. Small methods copy.
  */
 export interface Channel {
   /** Appends bytes to the output; never blocks. After a write error further output is dropped: flush() tells. */
@@ -215,6 +217,11 @@ export interface Channel {
   read(n: number): Promise<Buffer>;
   /** Whether the peer has closed its side and no byte is left: waits for either one byte or the end. */
   atEnd(): Promise<boolean>;
+  /**
+   * What has come, at least one byte; none at the end. `descriptors` came along (SCM_RIGHTS) and are the caller's to
+   * close: only on channels that were accepted with `descriptors`.
+   */
+  receive(): Promise<{ readonly bytes: Buffer; readonly descriptors: readonly number[] }>;
   /** Reads RAM records into memory until a record that is not a page. */
   loadRam(loader: RamLoader): Promise<RamRecordEnd>;
   /** Bytes accepted by the kernel, and bytes handed out to readers, so far. */
@@ -233,7 +240,8 @@ export interface Channel {
 export interface Listener {
   /** The real address: the kernel's port where 0 was asked for. */
   readonly address: SocketTarget;
-  accept(): Cancellable<Channel>;
+  /** `descriptors`: the peer of a unix socket may pass some. */
+  accept(options?: { readonly descriptors?: boolean }): Cancellable<Channel>;
   /** Stops listening; a pending accept is cancelled; a unix socket's path is unlinked. */
   close(): void;
 }

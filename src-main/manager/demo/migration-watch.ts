@@ -70,5 +70,11 @@ export function listeningUri(info: MigrateReply): string | undefined {
     const host = address.host.includes(':') ? `[${address.host}]` : address.host;
     return `tcp:${host}:${address.port}`;
   }
+  // The kernel's "any" is no address to connect to: whoever listens there has to be told its context id by hand.
+  if (address?.type === 'vsock' && address.cid !== undefined && address.cid !== VSOCK_ANY && address.port !== undefined)
+    return `vsock:${address.cid}:${address.port}`;
   return undefined;
 }
+
+/** VMADDR_CID_ANY of vsock(7). */
+const VSOCK_ANY = '4294967295';

@@ -57,6 +57,7 @@ export const migrateReply = z.object({
         host: z.string().optional(),
         port: z.string().optional(),
         path: z.string().optional(),
+        cid: z.string().optional(),
       }),
     )
     .optional(),

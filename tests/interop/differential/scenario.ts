@@ -27,6 +27,8 @@ export interface Scenario {
   /** Which machines there are; a scenario that changes nothing for good shares its machines with others. */
   readonly ends: 'shared' | readonly EndName[];
   readonly peer?: FakePeer;
+  /** A status that a source passes through or not, as it happens: its peer may be faster than it is. */
+  readonly mayPass?: string;
   readonly steps: readonly Step[];
 }
 

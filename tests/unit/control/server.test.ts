@@ -9,13 +9,21 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { object } from '../../../src-main/control/arguments.ts';
 import { QmpClient } from '../../../src-main/control/client.ts';
 import { defineCommand, type CommandTable } from '../../../src-main/control/command.ts';
-import { NodeListener } from '../../../src-main/control/listener.ts';
+import { NodeListener, type Listener } from '../../../src-main/control/listener.ts';
 import {
   MAX_QUEUED_BYTES,
   MAX_WAITING_CLIENTS,
   QmpServer,
   type QmpServerError,
 } from '../../../src-main/control/server.ts';
+import { MonitorListener } from '../../../src-main/machine/host/monitor-listener.ts';
+
+/** How a server is reached: what a machine's monitors use, and what needs no addon. */
+const listeners = [
+  { kind: 'the addon', make: (): Listener => new MonitorListener() },
+  { kind: 'node:net', make: (): Listener => new NodeListener() },
+];
+let makeListener: () => Listener;
 
 let directory: string;
 let path: string;
@@ -42,6 +50,7 @@ async function serve(commands: CommandTable = { hello }, at = path): Promise<Qmp
     version: { package: 'godwit-0.0.0' },
     commands,
     onError: (error) => errors.push(error),
+    listener: makeListener(),
   });
   await server.listen();
   servers.push(server);
@@ -66,7 +75,9 @@ function leaveStaleSocket(): void {
   expect(lstatSync(path).isSocket()).toBe(true);
 }
 
-describe('the socket of a QMP server', () => {
+describe.each(listeners)('the socket of a QMP server on $kind', ({ make }) => {
+  beforeEach(() => (makeListener = make));
+
   it('is open to its owner alone, whatever the umask', async () => {
     const mask = process.umask(0);
     try {
@@ -113,7 +124,9 @@ describe('the socket of a QMP server', () => {
   });
 });
 
-describe('a QMP server', () => {
+describe.each(listeners)('a QMP server on $kind', ({ make }) => {
+  beforeEach(() => (makeListener = make));
+
   it('answers in order however the bytes arrive', async () => {
     await serve();
     const socket = net.connect(path);
@@ -260,7 +273,7 @@ describe('a QMP server', () => {
   });
 
   it('stops listening at once: a path that is free again can be taken by another', async () => {
-    const one = new NodeListener();
+    const one = make();
     await one.listen(path, (connection) => connection.destroy());
     await one.close();
     await one.close();

@@ -4,7 +4,6 @@ import {
   addressOf,
   parseMigrationUri,
   portNumber,
-  unsupportedAddress,
   type InetAddress,
   type MigrationAddress,
 } from '../../../src-shared/migration/address.ts';
@@ -138,12 +137,5 @@ describe('the address of a request', () => {
     [{ uri: 'nope' }, 'unknown migration protocol: nope'],
   ])('is refused for %j', (request, sentence) => {
     expect(addressOf(request)).toEqual({ ok: false, sentence });
-  });
-
-  it('is refused by kind where an engine lacks the transport', () => {
-    expect(unsupportedAddress({ transport: 'exec', args: ['x'] })).toBe(
-      'Migration over exec is not supported by this version of Godwit: use tcp or unix',
-    );
-    expect(unsupportedAddress({ transport: 'socket', type: 'fd', str: 'x' })).toContain('over fd');
   });
 });

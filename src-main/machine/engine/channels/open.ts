@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How the main channel is opened at either end, whatever is at its other end. */
+import { closeSync } from 'node:fs';
 import { native, type Cancellable, type Channel, type Listener, type SocketTarget } from '../../native/index.ts';
 import { codeOf, messageOf, MigrationError } from '../errors.ts';
 import { openCommand } from './exec.ts';
 import { openToLoad, openToSave } from './file.ts';
-import type { ChannelTarget, ExecTarget, RangedSocketTarget } from './target.ts';
+import type { ChannelTarget, ExecTarget, FdTarget, RangedSocketTarget } from './target.ts';
 
 /** Awaits a native operation; an aborted signal cancels it and rejects with the signal's reason. */
 export async function withSignal<T>(operation: Cancellable<T>, signal: AbortSignal): Promise<T> {
@@ -45,17 +46,31 @@ export async function openOutgoing(target: ChannelTarget, signal: AbortSignal): 
       return { ...(await openToSave(target)), nobodyThere: true };
     case 'exec':
       return saveByCommand(target);
+    case 'fd':
+      return plain(openDescriptor(target));
     case 'tcp':
-    case 'unix': {
-      const channel = await connectSocket(target, signal);
-      return {
-        channel,
-        close: () => {
-          channel.close();
-          return Promise.resolve();
-        },
-      };
-    }
+    case 'unix':
+    case 'vsock':
+      return plain(await connectSocket(target, signal));
+  }
+}
+
+/** A channel whose close is all there is to its end. */
+function plain(channel: Channel): OutgoingChannel {
+  return {
+    channel,
+    close: () => {
+      channel.close();
+      return Promise.resolve();
+    },
+  };
+}
+
+function openDescriptor({ descriptor }: FdTarget): Channel {
+  try {
+    return native.openStream(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 
@@ -73,7 +88,10 @@ function saveByCommand(target: ExecTarget): OutgoingChannel {
     close: async () => {
       channel.close();
       // What it has been given may be the guest's only copy.
-      if (given) return leave();
+      if (given) {
+        leave();
+        return;
+      }
       kill();
       await ended.catch(() => undefined);
     },
@@ -110,8 +128,13 @@ export async function openIncoming(target: ChannelTarget): Promise<IncomingChann
       const { channel, ended, kill } = openCommand(target, 'read');
       return { address: undefined, accept: () => Promise.resolve(channel), verify: () => ended, close: kill };
     }
+    case 'fd': {
+      const channel = openDescriptor(target);
+      return { address: undefined, accept: () => Promise.resolve(channel), close: () => undefined };
+    }
     case 'tcp':
-    case 'unix': {
+    case 'unix':
+    case 'vsock': {
       const listener = listenInRange(target);
       return {
         address: listener.address,
@@ -124,7 +147,7 @@ export async function openIncoming(target: ChannelTarget): Promise<IncomingChann
 
 /** The first port of the range that is free; without a range the one port. QEMU's sentence where none is. */
 function listenInRange(target: RangedSocketTarget): Listener {
-  if (target.type === 'unix') return new native.Listener(target);
+  if (target.type !== 'tcp') return new native.Listener(target);
   const { host, port, to = port } = target;
   for (let candidate = port; candidate <= to; candidate += 1) {
     try {

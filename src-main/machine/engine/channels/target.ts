@@ -7,12 +7,20 @@ export type FileTarget = { readonly type: 'file'; readonly path: string; readonl
 /** A program with its arguments: the stream is its standard input, or its standard output. */
 export type ExecTarget = { readonly type: 'exec'; readonly args: readonly string[] };
 
+/** An open descriptor, which whoever opens the channel closes. `oneWay`: not a socket. */
+export type FdTarget = {
+  readonly type: 'fd';
+  readonly name: string;
+  readonly descriptor: number;
+  readonly oneWay: boolean;
+};
+
 /** `to`: a listener tries the ports up to this one. */
 export type RangedSocketTarget = SocketTarget & { readonly to?: number };
 
-export type ChannelTarget = RangedSocketTarget | FileTarget | ExecTarget;
+export type ChannelTarget = RangedSocketTarget | FileTarget | ExecTarget | FdTarget;
 
-/** Whether the stream goes one way only: no return path, and nobody at the other end while it is written. */
-export function isOneWay(target: ChannelTarget): target is FileTarget | ExecTarget {
-  return target.type === 'file' || target.type === 'exec';
+/** Whether the stream goes one way only: nobody can answer. */
+export function isOneWay(target: ChannelTarget): boolean {
+  return target.type === 'file' || target.type === 'exec' || (target.type === 'fd' && target.oneWay);
 }

@@ -13,7 +13,7 @@ import { listCapabilities } from '../../../../src-shared/migration/capabilities.
 import { requestedAddress } from '../channel-target.ts';
 import { action, nothing, type CommandTargets } from './targets.ts';
 
-export function migrationCommands({ migrations }: CommandTargets): CommandTable {
+export function migrationCommands({ migrations, descriptors }: CommandTargets): CommandTable {
   return {
     migrate: defineCommand({
       arguments: migrateArguments,
@@ -22,6 +22,7 @@ export function migrationCommands({ migrations }: CommandTargets): CommandTable 
           ...requestedAddress({ uri, channels }),
           resume: resume === true,
           blockMigration: blk === true || inc === true,
+          descriptors,
         });
         return undefined;
       },
@@ -29,7 +30,8 @@ export function migrationCommands({ migrations }: CommandTargets): CommandTable 
     'migrate-incoming': defineCommand({
       arguments: migrateIncomingArguments,
       handler: async ({ uri, channels, 'exit-on-error': exitOnError }) => {
-        await migrations.migrateIncoming(requestedAddress({ uri, channels }).address, exitOnError !== false);
+        const { address } = requestedAddress({ uri, channels });
+        await migrations.migrateIncoming(address, exitOnError !== false, descriptors);
         return undefined;
       },
     }),

@@ -3,6 +3,7 @@ import { object } from '../../../control/arguments.ts';
 import { defineCommand, type Command } from '../../../control/command.ts';
 import type { DirtyRate } from '../../engine/convergence/dirty-rate.ts';
 import type { Machine } from '../../vm/machine.ts';
+import type { DescriptorTable } from '../descriptor-table.ts';
 import type { MigrationService } from '../migration-service.ts';
 
 /** What the commands act on. */
@@ -10,6 +11,8 @@ export interface CommandTargets {
   readonly machine: Machine;
   readonly migrations: MigrationService;
   readonly dirtyRate: DirtyRate;
+  /** Of the monitor that the table is for. */
+  readonly descriptors: DescriptorTable;
   readonly name: string | undefined;
   /** `godwit-X.Y.Z`. */
   readonly packageName: string;

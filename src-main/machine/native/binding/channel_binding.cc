@@ -20,7 +20,8 @@ namespace {
 
 constexpr napi_type_tag kChannelTag = {0x6f1c9a5be2734d08, 0x9d47c3b15e80f62a};
 constexpr const char* kTargetForm =
-    "a target { type: 'tcp', host: string, port: 0 to 65535 } or { type: 'unix', path: string }";
+    "a target { type: 'tcp', host: string, port: 0 to 65535 }, { type: 'unix', path: string } or { type: 'vsock', cid: "
+    "number, port: number }";
 
 std::optional<SocketTarget> to_target(const Napi::Value& value) {
   std::string type;
@@ -30,6 +31,11 @@ std::optional<SocketTarget> to_target(const Napi::Value& value) {
   if (type == "unix") {
     UnixTarget target;
     if (!to_text(object.Get("path"), target.path)) return std::nullopt;
+    return target;
+  }
+  if (type == "vsock") {
+    VsockTarget target;
+    if (!to_u32(object.Get("cid"), target.cid) || !to_u32(object.Get("port"), target.port)) return std::nullopt;
     return target;
   }
   TcpTarget target;
@@ -48,6 +54,10 @@ Napi::Value to_js(Napi::Env env, const SocketTarget& target) {
     object.Set("type", "tcp");
     object.Set("host", tcp->host);
     object.Set("port", Napi::Number::New(env, tcp->port));
+  } else if (const VsockTarget* vsock = std::get_if<VsockTarget>(&target)) {
+    object.Set("type", "vsock");
+    object.Set("cid", Napi::Number::New(env, vsock->cid));
+    object.Set("port", Napi::Number::New(env, vsock->port));
   } else {
     object.Set("type", "unix");
     object.Set("path", std::get<UnixTarget>(target).path);
@@ -89,6 +99,7 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
                            InstanceMethod<&ChannelBinding::peek>("peek"),
                            InstanceMethod<&ChannelBinding::read>("read"),
                            InstanceMethod<&ChannelBinding::at_end>("atEnd"),
+                           InstanceMethod<&ChannelBinding::receive>("receive"),
                            InstanceMethod<&ChannelBinding::load_ram>("loadRam"),
                            InstanceMethod<&ChannelBinding::shutdown>("shutdown"),
                            InstanceMethod<&ChannelBinding::close>("close"),
@@ -158,6 +169,20 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
     return async.promise;
   }
 
+  Napi::Value receive(const Napi::CallbackInfo& info) {
+    const Async<Received> async =
+        begin_async<Received>(info.Env(), info.This(), [](Napi::Env env, Received& received) -> Napi::Value {
+          const Napi::Object object = Napi::Object::New(env);
+          object.Set("bytes", to_js_buffer(env, received.bytes));
+          const Napi::Array descriptors = Napi::Array::New(env);
+          for (UniqueFd& fd : received.descriptors) descriptors.Set(descriptors.Length(), fd.release());
+          object.Set("descriptors", descriptors);
+          return object;
+        });
+    channel_->receive(async.completion);
+    return async.promise;
+  }
+
   Napi::Value load_ram(const Napi::CallbackInfo& info) {
     const std::shared_ptr<RamLoader> loader = loader_of(info[0]);
     if (!loader) return throw_form(info.Env(), "loadRam(loader: RamLoader that is not closed)");
@@ -209,15 +234,24 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
 struct Opening {
   std::shared_ptr<PendingChannel> pending;
   ExitHook hook;
+
+  void release() {
+    hook.reset();
+    pending.reset();
+  }
 };
 
 /// Starts `open` on a thread and answers a Cancellable<Channel>.
-Napi::Value begin_opening(Napi::Env env, PendingChannel::Open open) {
+Napi::Value begin_opening(Napi::Env env, PendingChannel::Open open, PendingChannel::Adopt adopt = Channel::adopt) {
   const Napi::Object cancellable = Napi::Object::New(env);
-  const Async<std::shared_ptr<Channel>> async =
-      begin_async<std::shared_ptr<Channel>>(env, cancellable, ChannelBinding::wrap);
   auto opening = std::make_shared<Opening>();
-  Result<std::shared_ptr<PendingChannel>> started = PendingChannel::start(std::move(open), async.completion);
+  // Its thread and descriptor go as soon as it is done, not when JavaScript's collector comes by.
+  const Async<std::shared_ptr<Channel>> async = begin_async<std::shared_ptr<Channel>>(
+      env, cancellable, [weak = std::weak_ptr(opening)](Napi::Env env, std::shared_ptr<Channel>& channel) {
+        if (const std::shared_ptr<Opening> done = weak.lock()) done->release();
+        return ChannelBinding::wrap(env, channel);
+      });
+  Result<std::shared_ptr<PendingChannel>> started = PendingChannel::start(std::move(open), async.completion, std::move(adopt));
   if (started) {
     opening->pending = *std::move(started);
     opening->hook = Bridge::of(env)->at_exit([pending = opening->pending] { pending->stop(); });
@@ -266,8 +300,13 @@ class ListenerBinding : public Napi::ObjectWrap<ListenerBinding> {
 
  private:
   Napi::Value accept(const Napi::CallbackInfo& info) {
-    return begin_opening(info.Env(),
-                         [listener = listener_](const Interrupt& cancel) { return listener->accept(cancel); });
+    bool rights = false;
+    if (info[0].IsObject() && !optional_property(info[0].As<Napi::Object>(), "descriptors", rights, to_flag)) {
+      return throw_form(info.Env(), "accept(options?: { descriptors?: boolean })");
+    }
+    return begin_opening(
+        info.Env(), [listener = listener_](const Interrupt& cancel) { return listener->accept(cancel); },
+        rights ? Channel::adopt_with_rights : Channel::adopt);
   }
 
   void close(const Napi::CallbackInfo&) {

@@ -144,6 +144,7 @@ export const stateScenarios: readonly Scenario[] = [
       ask('destination', 'cont'),
       ask('destination', 'stop'),
       quick,
+      awaitStatus('source', 'completed'),
       awaitStatus('destination', 'completed'),
     ],
   },

@@ -36,7 +36,7 @@ int listen_on(const SocketAddress& address, UniqueFd& out) {
   const int on = 1;
   const int off = 0;
   // Connections of an earlier listener that linger in TIME_WAIT must not keep its port.
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (address.family() != AF_VSOCK) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (address.family() == AF_INET6) ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
   if (::bind(socket.get(), address.get(), address.length) != 0 || ::listen(socket.get(), kBacklog) != 0) return errno;
   out = std::move(socket);
@@ -75,6 +75,13 @@ Result<UniqueFd> listen_tcp(const TcpTarget& target) {
     if (error == EADDRINUSE) break;  // on all addresses or on none
   }
   return Failure::from_code(error, "bind", "Failed to find an available port");
+}
+
+Result<UniqueFd> listen_vsock(const VsockTarget& target) {
+  UniqueFd socket;
+  const int error = listen_on(vsock_address(target), socket);
+  if (error == 0) return socket;
+  return Failure::from_code(error, "bind", "Failed to bind socket to '" + describe(target) + "'");
 }
 
 Result<UniqueFd> listen_unix(const UnixTarget& target) {

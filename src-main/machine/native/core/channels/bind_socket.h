@@ -13,4 +13,7 @@ Result<UniqueFd> listen_tcp(const TcpTarget& target);
 /// The socket file has mode 0600 from its first moment. One that nobody listens on is replaced. Does not block.
 Result<UniqueFd> listen_unix(const UnixTarget& target);
 
+/// Does not block.
+Result<UniqueFd> listen_vsock(const VsockTarget& target);
+
 }  // namespace godwit

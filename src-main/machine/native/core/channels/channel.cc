@@ -9,6 +9,7 @@
 
 #include "core/channels/descriptor_layer.h"
 #include "core/channels/file_layer.h"
+#include "core/channels/rights_layer.h"
 #include "core/channels/socket_layer.h"
 
 namespace godwit {
@@ -43,6 +44,12 @@ Result<Bytes> read_bytes(InputBuffer& input, std::size_t bytes) {
 
 Result<std::shared_ptr<Channel>> Channel::adopt(UniqueFd socket) {
   Result<std::unique_ptr<Layer>> layer = SocketLayer::create(std::move(socket));
+  if (!layer) return std::move(layer).failure();
+  return create(*std::move(layer));
+}
+
+Result<std::shared_ptr<Channel>> Channel::adopt_with_rights(UniqueFd socket) {
+  Result<std::unique_ptr<Layer>> layer = RightsLayer::create(std::move(socket));
   if (!layer) return std::move(layer).failure();
   return create(*std::move(layer));
 }
@@ -91,6 +98,10 @@ void Channel::at_end(Completion<bool> done) {
   use_input<bool>("atEnd", [](InputBuffer& input) { return input.at_end(); }, std::move(done));
 }
 
+void Channel::receive(Completion<Received> done) {
+  use_input<Received>("receive", [](InputBuffer& input) { return input.receive(); }, std::move(done));
+}
+
 std::optional<Failure> Channel::take_lease(const char* name) {
   const char* holder = nullptr;
   if (lease_.compare_exchange_strong(holder, name, std::memory_order_acq_rel)) return std::nullopt;
@@ -124,7 +135,10 @@ void Channel::close() {
   reader.reset();
   output_.join();
   std::lock_guard lock(mutex_);
-  layer_.reset();  // nobody uses the descriptor any more, so its number may be given to another file
+  // Nobody uses any of it any more. The object itself may live on for long: until JavaScript's collector comes by.
+  layer_.reset();
+  stop_->retire();
+  input_.release();
 }
 
 }  // namespace godwit

@@ -31,6 +31,8 @@ class Channel {
 
   /// Takes over a connected stream socket.
   static Result<std::shared_ptr<Channel>> adopt(UniqueFd socket);
+  /// The same of a unix socket whose peer may pass descriptors; receive() has them.
+  static Result<std::shared_ptr<Channel>> adopt_with_rights(UniqueFd socket);
   static Result<std::shared_ptr<Channel>> create(std::unique_ptr<Layer> layer);
   /// Duplicates a descriptor and makes a channel of what it is: a stream socket, a regular file (from `offset` on), or
   /// anything else that poll(2) works on, such as a pipe.
@@ -47,6 +49,7 @@ class Channel {
   void peek(std::size_t bytes, Completion<Bytes> done);
   void read(std::size_t bytes, Completion<Bytes> done);
   void at_end(Completion<bool> done);
+  void receive(Completion<Received> done);
   /// Hands the input to `operation`, on the reader thread. Completes there; or at once, on the calling thread, with
   /// EBUSY while another operation holds the input and with ECANCELED after close(). The lease is given back before
   /// `done` is called. `name` is a string literal, for the message.

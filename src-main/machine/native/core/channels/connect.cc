@@ -81,6 +81,9 @@ Result<std::vector<SocketAddress>> addresses_of(const SocketTarget& target, cons
     if (!address) return std::move(address).failure();
     return std::vector<SocketAddress>{*address};
   }
+  if (const VsockTarget* vsock = std::get_if<VsockTarget>(&target)) {
+    return std::vector<SocketAddress>{vsock_address(*vsock)};
+  }
   const TcpTarget& tcp = std::get<TcpTarget>(target);
   if (tcp.host.empty()) return Failure::invalid("A tcp connection needs a host");
   std::vector<SocketAddress> numeric = numeric_addresses(tcp);

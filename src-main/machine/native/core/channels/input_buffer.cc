@@ -55,6 +55,14 @@ Status InputBuffer::read(std::span<std::uint8_t> into) {
   return success();
 }
 
+Result<Received> InputBuffer::receive() {
+  const Result<bool> end = at_end();
+  if (!end) return end.failure();
+  Received received{{data(), data() + size()}, layer_.take_descriptors()};
+  consume(size());
+  return received;
+}
+
 Result<bool> InputBuffer::at_end() {
   if (stop_.raised()) return stopped();
   if (size() > 0) return false;
@@ -62,6 +70,11 @@ Result<bool> InputBuffer::at_end() {
   if (one.ok()) return false;
   if (one.failure().code == Failure::kEndOfStream) return true;
   return one.failure();
+}
+
+void InputBuffer::release() {
+  storage_.reset();
+  start_ = end_ = 0;
 }
 
 /// Receives at least one byte. `missing` is only for the message.

@@ -7,12 +7,20 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "core/base/result.h"
+#include "core/base/unique_fd.h"
 #include "core/channels/interrupt.h"
 #include "core/channels/layer.h"
 
 namespace godwit {
+
+/// Bytes as they came.
+struct Received {
+  std::vector<std::uint8_t> bytes;
+  std::vector<UniqueFd> descriptors;
+};
 
 /// Every operation that needs more bytes than there are waits for them. It fails with ECANCELED once `stop` is raised,
 /// with kEndOfStream when the peer closed first, else with the errno that broke the connection; the last two are
@@ -37,8 +45,13 @@ class InputBuffer {
 
   /// Fills `into`, past the buffer once that is empty: what is received then is not copied twice.
   Status read(std::span<std::uint8_t> into);
+  /// Waits for bytes and answers all that are there, with the descriptors that came with them; nothing at the end.
+  Result<Received> receive();
   /// Waits for one byte or the end; true for the end.
   Result<bool> at_end();
+
+  /// Drops the buffer; `stop` has been raised, so that every later operation fails.
+  void release();
 
   /// Bytes consumed so far; any thread.
   std::uint64_t position() const { return position_.load(std::memory_order_relaxed); }

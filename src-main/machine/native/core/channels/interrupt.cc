@@ -22,6 +22,11 @@ void Interrupt::raise() {
   [[maybe_unused]] const ssize_t written = ::write(event_.get(), &one, sizeof one);
 }
 
+void Interrupt::retire() {
+  raise();
+  event_.reset();
+}
+
 Readiness wait_ready(int fd, short events, std::initializer_list<const Interrupt*> interrupts,
                      std::chrono::milliseconds timeout) {
   constexpr std::size_t kMaxInterrupts = 3;

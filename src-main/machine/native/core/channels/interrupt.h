@@ -18,8 +18,10 @@ class Interrupt {
 
   /// Thread-safe and async-signal-safe.
   void raise();
+  /// Raises it and gives the descriptor back. Only when nobody waits for it any more, and nobody will.
+  void retire();
   bool raised() const { return raised_.load(std::memory_order_acquire); }
-  /// Readable from raise() on.
+  /// Readable from raise() on; -1 after retire().
   int fd() const { return event_.get(); }
 
  private:

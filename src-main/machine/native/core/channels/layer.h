@@ -8,6 +8,9 @@
 #include <chrono>
 #include <cstddef>
 #include <span>
+#include <vector>
+
+#include "core/base/unique_fd.h"
 
 namespace godwit {
 
@@ -41,6 +44,8 @@ class Layer {
   /// somebody waits for the peer; less than 0: never.
   virtual int lost() const { return 0; }
   virtual std::chrono::milliseconds look_again() const { return std::chrono::milliseconds{-1}; }
+  /// Descriptors that came with what was read since the last call, where the layer takes any. On the reading thread.
+  virtual std::vector<UniqueFd> take_descriptors() { return {}; }
 
   static constexpr std::size_t kMaxParts = 1024;  // IOV_MAX: the kernel refuses more
 };

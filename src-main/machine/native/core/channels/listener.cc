@@ -52,11 +52,20 @@ Result<std::shared_ptr<Listener>> Listener::open(const SocketTarget& target) {
     listener->has_file_ = identify(path->path, listener->file_);
     return listener;
   }
+  if (const VsockTarget* vsock = std::get_if<VsockTarget>(&target)) return open_vsock(*vsock, *std::move(closing));
   Result<UniqueFd> socket = listen_tcp(std::get<TcpTarget>(target));
   if (!socket) return std::move(socket).failure();
   Result<TcpTarget> address = local_address(socket->get());
   if (!address) return std::move(address).failure();
   return std::shared_ptr<Listener>(new Listener(*std::move(socket), *std::move(address), *std::move(closing)));
+}
+
+Result<std::shared_ptr<Listener>> Listener::open_vsock(const VsockTarget& target, std::shared_ptr<Interrupt> closing) {
+  Result<UniqueFd> socket = listen_vsock(target);
+  if (!socket) return std::move(socket).failure();
+  const Result<VsockTarget> address = local_vsock_address(socket->get());
+  if (!address) return address.failure();
+  return std::shared_ptr<Listener>(new Listener(*std::move(socket), *address, std::move(closing)));
 }
 
 bool Listener::identify(const std::string& path, FileId& id) {

@@ -44,6 +44,7 @@ class Listener {
 
   Listener(UniqueFd socket, SocketTarget address, std::shared_ptr<Interrupt> closing)
       : socket_(std::move(socket)), address_(std::move(address)), closing_(std::move(closing)) {}
+  static Result<std::shared_ptr<Listener>> open_vsock(const VsockTarget& target, std::shared_ptr<Interrupt> closing);
   static bool identify(const std::string& path, FileId& id);
   Result<UniqueFd> wait_for_connection(const Interrupt& cancel);
 

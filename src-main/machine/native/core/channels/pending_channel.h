@@ -19,8 +19,12 @@ class PendingChannel {
   /// Blocks until there is a connected socket, or until the interrupt is raised.
   using Open = std::function<Result<UniqueFd>(const Interrupt& cancel)>;
 
+  /// Makes the channel of the connected socket.
+  using Adopt = std::function<Result<std::shared_ptr<Channel>>(UniqueFd socket)>;
+
   /// `done` is called exactly once, on the new thread, unless this call fails.
-  static Result<std::shared_ptr<PendingChannel>> start(Open open, Completion<std::shared_ptr<Channel>> done);
+  static Result<std::shared_ptr<PendingChannel>> start(Open open, Completion<std::shared_ptr<Channel>> done,
+                                                       Adopt adopt = Channel::adopt);
   PendingChannel(const PendingChannel&) = delete;
   PendingChannel& operator=(const PendingChannel&) = delete;
   ~PendingChannel() { stop(); }
@@ -31,7 +35,7 @@ class PendingChannel {
   void stop();
 
  private:
-  PendingChannel(Open open, Completion<std::shared_ptr<Channel>> done, std::shared_ptr<Interrupt> cancel);
+  PendingChannel(Open open, Adopt adopt, Completion<std::shared_ptr<Channel>> done, std::shared_ptr<Interrupt> cancel);
 
   const std::shared_ptr<Interrupt> cancel_;
   std::thread thread_;  // last member: starts when all others exist

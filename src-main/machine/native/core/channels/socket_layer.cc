@@ -54,13 +54,14 @@ Result<std::unique_ptr<Layer>> SocketLayer::create(UniqueFd socket, LinkLimits l
   int domain = 0;
   socklen_t domain_length = sizeof domain;
   ::getsockopt(socket.get(), SOL_SOCKET, SO_DOMAIN, &domain, &domain_length);
+  const bool tcp = domain == AF_INET || domain == AF_INET6;
   if (domain == AF_UNIX) {
     set_option(socket.get(), SOL_SOCKET, SO_SNDBUF, kUnixSendBufferBytes);
-  } else {
+  } else if (tcp) {
     set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
     keep_alive(socket.get(), limits.unanswered);
   }
-  return std::unique_ptr<Layer>(new SocketLayer(std::move(socket), domain != AF_UNIX, limits));
+  return std::unique_ptr<Layer>(new SocketLayer(std::move(socket), tcp, limits));
 }
 
 /// TCP_USER_TIMEOUT would not do: it also ends a connection whose peer answers but has no room for data.

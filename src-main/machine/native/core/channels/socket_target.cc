@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/channels/socket_target.h"
 
+#include <linux/vm_sockets.h>
 #include <netdb.h>
 #include <netinet/in.h>
 
@@ -54,7 +55,29 @@ int errno_of(int resolver_code) {
 
 std::string describe(const SocketTarget& target) {
   if (const TcpTarget* tcp = std::get_if<TcpTarget>(&target)) return tcp->host + ":" + std::to_string(tcp->port);
-  return std::get<UnixTarget>(target).path;
+  if (const UnixTarget* path = std::get_if<UnixTarget>(&target)) return path->path;
+  const VsockTarget& vsock = std::get<VsockTarget>(target);
+  return std::to_string(vsock.cid) + ":" + std::to_string(vsock.port);
+}
+
+SocketAddress vsock_address(const VsockTarget& target) {
+  SocketAddress address;
+  sockaddr_vm& name = reinterpret_cast<sockaddr_vm&>(address.storage);
+  name.svm_family = AF_VSOCK;
+  name.svm_cid = target.cid;
+  name.svm_port = target.port;
+  address.length = sizeof name;
+  return address;
+}
+
+Result<VsockTarget> local_vsock_address(int socket) {
+  SocketAddress address;
+  address.length = sizeof address.storage;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address.storage), &address.length) != 0) {
+    return Failure::from_errno("getsockname", "Unable to find the socket's own address");
+  }
+  const sockaddr_vm& name = reinterpret_cast<const sockaddr_vm&>(address.storage);
+  return VsockTarget{name.svm_cid, name.svm_port};
 }
 
 Result<SocketAddress> unix_address(const std::string& path) {
