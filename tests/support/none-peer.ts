@@ -10,6 +10,8 @@ export interface NonePeer {
   readonly link: MachineLink;
   /** Private folder, gone with the peer. */
   readonly folder: string;
+  /** Path of the monitor that nobody is connected to. */
+  readonly userMonitor: string;
   /** Every event so far. */
   readonly events: readonly MachineEvent[];
   /** Resolves when its process has ended, with what it said. */
@@ -62,12 +64,14 @@ async function startQemu({
     incoming: incoming === true,
     paused: paused === true,
     suppressVmdesc: suppressVmdesc === true,
+    secondMonitor: true,
     // The file itself becomes its RAM.
     ...(content !== undefined && { ramFile: content }),
   });
   return {
     link: qemu.link,
     folder: qemu.folder,
+    userMonitor: qemu.userMonitor,
     events: eventsOf(qemu.link),
     lastWords: qemu.exited.then(({ code, signal }) => `QEMU ended with ${String(code ?? signal)}: ${qemu.stderr}`),
     dispose: () => qemu.dispose(),
@@ -98,6 +102,7 @@ async function startGodwit({
     return {
       link,
       folder: machine.folder,
+      userMonitor: machine.userQmpPath,
       events: eventsOf(link),
       lastWords: machine.exited.then((exit) => `Godwit ended: ${describeExit(exit)}`),
       dispose: async () => {

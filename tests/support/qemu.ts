@@ -85,6 +85,11 @@ export class QemuProcess implements AsyncDisposable {
     return this.#child.pid ?? -1;
   }
 
+  /** Path of the second monitor. */
+  get userMonitor(): string {
+    return `${this.#socket}.user`;
+  }
+
   get link(): MachineLink {
     if (this.#link === undefined) throw new Error('QEMU is used before it was connected');
     return this.#link;
