@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the script on Node 24 as a child that shares our terminal: signals go on to it, its exit code comes back.
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import path from 'node:path';
 import { node24, toolEnvironment } from './node24.mjs';
@@ -18,7 +18,10 @@ export function handOver(root, script, args) {
   env.NODE_COMPILE_CACHE ??= path.join(root, 'node_modules', '.cache', 'node-compile');
   return new Promise((resolve) => {
     // Not spawnSync: that would leave the child running when a signal ends us.
-    const child = spawn(node, [script, ...args], { stdio: 'inherit', env });
+    const given = descriptorsIn(args);
+    const child = spawn(node, [script, ...args], { stdio: stdioWith(given), env });
+    // A peer sees the end of its connection only when nobody holds it any more.
+    for (const descriptor of given) closeSync(descriptor);
     const forward = (signal) => {
       if (signal === 'SIGINT' && terminalSignalsChildToo()) return;
       child.kill(signal);
@@ -34,6 +37,27 @@ export function handOver(root, script, args) {
     });
     child.on('exit', (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal]));
   });
+}
+
+/** Descriptors of ours that the arguments name (`--incoming fd:3`): the script is to have them by the same numbers. */
+function descriptorsIn(args) {
+  const named = args.flatMap((arg) => [...arg.matchAll(/(?:^|=)fd:(\d{1,3})$/g)].map((match) => Number(match[1])));
+  return [...new Set(named)].filter((descriptor) => descriptor > 2 && isOpen(descriptor));
+}
+
+function isOpen(descriptor) {
+  try {
+    fstatSync(descriptor);
+    return true;
+  } catch {
+    return false; // the script will say so
+  }
+}
+
+function stdioWith(descriptors) {
+  const stdio = ['inherit', 'inherit', 'inherit'];
+  for (const descriptor of descriptors) stdio[descriptor] = descriptor;
+  return Array.from(stdio, (entry) => entry ?? 'ignore');
 }
 
 /**

@@ -105,6 +105,43 @@ TEST_CASE("a record may continue the block of an earlier run") {
   CHECK(std::memcmp(blocks.ram->data() + 3 * kPageSize, page_body().data(), kPageSize) == 0);
 }
 
+TEST_CASE("a record continues the block of its own channel, whatever comes over others") {
+  Blocks blocks;
+  const auto load_from = [&](std::uint64_t channel, Bytes bytes) {
+    const Bytes end = eos();
+    bytes.insert(bytes.end(), end.begin(), end.end());
+    ScriptedLayer layer(bytes, bytes.size(), 1);
+    const auto stop = *Interrupt::create();
+    InputBuffer input(layer, *stop);
+    return blocks.loader->load(input, {channel, false});
+  };
+  const Bytes other(kPageSize, 0x77);
+  REQUIRE(load_from(1, one({kZero, 0, "ram", {0}})).ok());
+  CHECK_FALSE(load_from(2, one({kPage | kContinue, 0, "", page_body()})).ok());
+  REQUIRE(load_from(2, one({kPage, 0, "/rom@etc/acpi/tables", other})).ok());
+  REQUIRE(load_from(1, one({kPage | kContinue, kPageSize, "", page_body()})).ok());
+  REQUIRE(load_from(2, one({kPage | kContinue, kPageSize, "", other})).ok());
+  CHECK(std::memcmp(blocks.ram->data() + kPageSize, page_body().data(), kPageSize) == 0);
+  CHECK(std::memcmp(blocks.rom->data() + kPageSize, other.data(), kPageSize) == 0);
+}
+
+TEST_CASE("bare records end with their channel, between two of them only") {
+  const Bytes whole = one({kPage, 0, "ram", page_body()});
+  for (std::size_t length = 0; length <= whole.size(); ++length) {
+    if (length > 24 && length + 24 < whole.size()) continue;
+    CAPTURE(length);
+    Blocks blocks;
+    const Bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length));
+    ScriptedLayer layer(part, part.size() + 1, 1);
+    const auto stop = *Interrupt::create();
+    InputBuffer input(layer, *stop);
+    const Result<RamRecordEnd> result = blocks.loader->load(input, {1, true});
+    const bool between = length == 0 || length == whole.size();
+    CHECK(result.ok() == between);
+    if (!between) CHECK(result.failure().code == Failure::kEndOfStream);
+  }
+}
+
 TEST_CASE("a run consumes exactly its records") {
   Blocks blocks;
   Bytes bytes = one({kPage, 0, "ram", page_body()});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The descriptors that this process was started with. Looked at when the module is loaded: later ones are its own. */
-import { fstatSync, readdirSync, type Stats } from 'node:fs';
+import { fstatSync, readdirSync, readFileSync, type Stats } from 'node:fs';
 
 const FIRST_BEYOND_STDIO = 3;
 const inherited = new Set(findInherited());
@@ -12,7 +12,7 @@ export function isInherited(descriptor: number): boolean {
 
 /**
  * Node has closed-on-exec set on all of them by now, its own and those that it was given. Its own are event descriptors
- * and pipes to itself, of which it has both ends; it has no socket yet.
+ * and pipes to itself, of which it has either end; it has no socket yet.
  */
 function findInherited(): number[] {
   const open = readdirSync('/proc/self/fd')
@@ -20,9 +20,10 @@ function findInherited(): number[] {
     .filter((descriptor) => descriptor >= FIRST_BEYOND_STDIO)
     .flatMap((descriptor) => {
       const stats = statsOf(descriptor);
-      return stats === undefined ? [] : [{ descriptor, stats }];
+      return stats === undefined ? [] : [{ descriptor, stats, writes: isWritable(descriptor) }];
     });
-  const ends = (inode: number): number => open.filter(({ stats }) => stats.isFIFO() && stats.ino === inode).length;
+  const ends = (inode: number): number =>
+    new Set(open.filter((end) => isPipe(end.stats, inode)).map(({ writes }) => writes)).size;
   return open
     .filter(({ stats }) => isKnownKind(stats) && !(stats.isFIFO() && ends(stats.ino) > 1))
     .map(({ descriptor }) => descriptor);
@@ -35,6 +36,16 @@ function statsOf(descriptor: number): Stats | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** By the access mode, the last two bits of what proc(5) has as `flags`, octal. */
+function isWritable(descriptor: number): boolean {
+  const info = readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8');
+  return !/^flags:\s*[0-7]*[04]$/m.test(info);
+}
+
+function isPipe(stats: Stats, inode: number): boolean {
+  return stats.isFIFO() && stats.ino === inode;
 }
 
 function isKnownKind(stats: Stats): boolean {

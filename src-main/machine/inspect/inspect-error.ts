@@ -14,14 +14,25 @@ export class InspectError extends Error {
   }
 }
 
+export interface MalformedStreamOptions extends ErrorOptions {
+  readonly file?: string;
+  readonly cutOff?: boolean;
+}
+
 /** The stream breaks its grammar at a place: the byte of the (decompressed) stream where what is wrong begins. */
 export class MalformedStreamError extends Error {
   override readonly name = 'MalformedStreamError';
   readonly code = 'STREAM';
   readonly offset: number;
+  /** Of a channel that is not the main one. */
+  readonly file: string | undefined;
+  /** Nothing is wrong but that there is no more of it. */
+  readonly cutOff: boolean;
 
-  constructor(offset: number, reason: string, options?: ErrorOptions) {
+  constructor(offset: number, reason: string, options: MalformedStreamOptions = {}) {
     super(reason, options);
     this.offset = offset;
+    this.file = options.file;
+    this.cutOff = options.cutOff === true;
   }
 }

@@ -9,10 +9,12 @@ import { InspectError } from './inspect-error.ts';
 import type { ImageReport } from './report.ts';
 import type { StreamFile } from './stream-file.ts';
 
-/** Refuses a path that is the stream itself: opening it for writing would destroy it. */
-export async function checkImagePath(path: string, file: StreamFile): Promise<void> {
+/** Refuses a path that is one of the stream's own files: opening it for writing would destroy it. */
+export async function checkImagePath(path: string, files: readonly StreamFile[]): Promise<void> {
   const stats = await stat(path, { bigint: true }).catch(() => undefined);
-  if (stats !== undefined && (await file.isSameAs(stats))) {
+  if (stats === undefined) return;
+  for (const file of files) {
+    if (!(await file.isSameAs(stats))) continue;
     throw new InspectError('IMAGE', `the RAM image would overwrite the stream in ${path}: name another file`);
   }
 }

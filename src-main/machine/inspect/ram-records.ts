@@ -5,6 +5,7 @@ import { messageOf } from '../engine/errors.ts';
 import * as wire from '../engine/stream/wire.ts';
 import { native } from '../native/index.ts';
 import type { Channel, GuestMemory, RamLoader, RamRecordEnd } from '../native/index.ts';
+import type { MultifdPages } from './channels/multifd-pages.ts';
 import { InspectError, MalformedStreamError } from './inspect-error.ts';
 import { readRamSetup } from './ram-setup.ts';
 import type { SetupBlock } from './ram-setup.ts';
@@ -16,12 +17,15 @@ export class RamRecords {
   /** Memory of the largest block, where it is wanted, from the block list on. */
   image: { readonly block: SetupBlock; readonly memory: GuestMemory } | undefined;
   readonly #wantsImage: boolean;
+  readonly #multifd: MultifdPages;
   #setup: { readonly totalBytes: number; readonly blocks: readonly SetupBlock[] } | undefined;
   #loader: RamLoader = new native.RamLoader([], OPTIONS);
   #multifdFlushes = 0;
 
-  constructor(wantsImage: boolean) {
+  /** `multifd`: where pages are that the main channel does not have; closed with this. */
+  constructor(wantsImage: boolean, multifd: MultifdPages) {
     this.#wantsImage = wantsImage;
+    this.#multifd = multifd;
   }
 
   /** Reads the records of one section, up to and with the one that ends it. */
@@ -30,6 +34,7 @@ export class RamRecords {
       const end = await channel.loadRam(this.#loader);
       switch (end.kind) {
         case 'eos':
+          await this.#mark('section-end', channel);
           return;
         case 'mem-size':
           await this.#readSetup(channel, end.value, ignoreShared);
@@ -39,11 +44,34 @@ export class RamRecords {
           break;
         case 'multifd-flush':
           this.#multifdFlushes++;
+          await this.#mark('flush', channel);
           break;
         case 'hook':
           throw new MalformedStreamError(channel.bytesRead - 8, 'an RDMA hook: such a stream holds no pages');
       }
     }
+  }
+
+  /** What the multifd channels have behind their last sync. */
+  async finishMultifd(): Promise<void> {
+    await this.#multifd.finish(this.#setup?.blocks ?? [], (records) => this.#loadRecords(records));
+  }
+
+  /** Reads a channel that holds nothing but records, to its end; answers how many pages of either form it had. */
+  async readBare(channel: Channel): Promise<{ readonly normal: number; readonly zero: number }> {
+    const [normal, zero] = [this.#loader.normalPages, this.#loader.zeroPages];
+    const end = await channel.loadRam(this.#loader, { bare: true });
+    if (end.kind !== 'eos') throw new MalformedStreamError(channel.bytesRead - 8, `a record '${end.kind}' among pages`);
+    return { normal: this.#loader.normalPages - normal, zero: this.#loader.zeroPages - zero };
+  }
+
+  async #mark(mark: 'flush' | 'section-end', channel: Channel): Promise<void> {
+    const blocks = this.#setup?.blocks ?? [];
+    await this.#multifd.onMark(mark, channel.bytesRead - 8, blocks, (records) => this.#loadRecords(records));
+  }
+
+  async #loadRecords(records: Channel): Promise<void> {
+    await records.loadRam(this.#loader);
   }
 
   /** Undefined before the block list. */
@@ -62,6 +90,7 @@ export class RamRecords {
 
   close(): void {
     this.#loader.close();
+    this.#multifd.close();
     this.image?.memory.close();
   }
 

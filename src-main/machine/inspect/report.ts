@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What `godwit inspect` found: the document that `--json` prints. Offsets and lengths are bytes of the stream. */
 
-export interface InspectReport {
+/** What a main channel is made of. */
+export interface StreamElements {
+  readonly commands: CommandReport[];
+  readonly sections: SectionReport[];
+  /** Where the mark is that ends the state. */
+  endOffset?: number;
+  vmdescription?: { readonly offset: number; readonly length: number; readonly devices: number };
+  /** What a reader should know and cannot see from the rest, as sentences. */
+  readonly notes: string[];
+}
+
+export interface InspectReport extends StreamElements {
   readonly file: string;
   /** Length of the stream, decompressed. */
   readonly bytes: number;
@@ -10,18 +21,49 @@ export interface InspectReport {
   /** Of the stream format. */
   version?: number;
   configuration?: ConfigurationReport;
-  readonly commands: CommandReport[];
-  readonly sections: SectionReport[];
   ram?: RamReport;
-  /** Where the mark is that ends the state. */
-  endOffset?: number;
-  vmdescription?: { readonly offset: number; readonly length: number; readonly devices: number };
+  /** The further channels. */
+  channels?: readonly ChannelReport[];
   /** Only when the stream was read to its end. */
   image?: ImageReport;
-  /** What a reader should know and cannot see from the rest, as sentences. */
-  readonly notes: string[];
   /** Why the stream could not be read further, and where. */
-  error?: { readonly offset: number; readonly reason: string };
+  error?: { readonly offset: number; readonly reason: string; readonly file?: string };
+}
+
+/** A further channel. */
+export type ChannelReport = MultifdChannelReport | PreemptChannelReport | ResumedChannelReport;
+
+interface ChannelFile {
+  readonly file: string;
+  /** Length of the channel, decompressed. */
+  readonly bytes: number;
+  readonly gzipBytes?: number;
+}
+
+export interface MultifdChannelReport extends ChannelFile {
+  readonly kind: 'multifd';
+  readonly id: number;
+  readonly uuid: string;
+  packets: number;
+  /** Marks where all channels wait for each other. */
+  syncs: number;
+  /** Pages by form. */
+  normal: number;
+  zero: number;
+  /** Of the last packet that had normal pages. */
+  compression?: string;
+}
+
+/** Urgent pages of a postcopy. */
+export interface PreemptChannelReport extends ChannelFile {
+  readonly kind: 'preempt';
+  normal: number;
+  zero: number;
+}
+
+/** What a main channel after a recovery holds. */
+export interface ResumedChannelReport extends ChannelFile, StreamElements {
+  readonly kind: 'resumed';
 }
 
 export interface ConfigurationReport {

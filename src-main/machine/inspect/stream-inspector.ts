@@ -11,13 +11,14 @@ import { readConfigurationSection, readStreamHeader } from './configuration.ts';
 import { readDeviceSection } from './device-section.ts';
 import { MalformedStreamError } from './inspect-error.ts';
 import type { RamRecords } from './ram-records.ts';
-import type { InspectReport, PayloadReport, SectionReport } from './report.ts';
+import type { InspectReport, PayloadReport, SectionReport, StreamElements } from './report.ts';
 import type { StreamFile } from './stream-file.ts';
 import type { VmDescription } from './vmdescription.ts';
 
 type Section = Extract<read.StreamElement, { kind: 'section' }>;
 
-interface SectionIdentity {
+/** How a section introduces itself. */
+export interface SectionIdentity {
   readonly idstr: string;
   readonly instance: number;
   readonly version: number;
@@ -40,7 +41,11 @@ export interface InspectionParts {
   readonly records: RamRecords;
   readonly description: VmDescription | undefined;
   /** Filled in. */
-  readonly report: InspectReport;
+  readonly elements: StreamElements;
+  /** Of a main channel from its beginning: filled in. A channel after a recovery has neither header nor configuration. */
+  readonly beginning?: Pick<InspectReport, 'version' | 'configuration'>;
+  /** Sections that are sent in parts, by id: a channel after a recovery goes on with those of the one before. */
+  readonly live: Map<number, SectionIdentity>;
 }
 
 const deviceKey = (idstr: string, instance: number): string => `${instance} ${idstr}`;
@@ -49,13 +54,13 @@ export class StreamInspector {
   readonly #file: StreamFile;
   readonly #channel: Channel;
   readonly #records: RamRecords;
-  readonly #report: InspectReport;
+  readonly #report: StreamElements;
+  readonly #beginning: InspectionParts['beginning'];
   readonly #description: VmDescription | undefined;
   readonly #described = new Map<string, VmdescDevice>();
   #fields = 0;
   #commands = 0;
-  /** Sections that are sent in parts, by id. */
-  readonly #live = new Map<number, SectionIdentity>();
+  readonly #live: Map<number, SectionIdentity>;
   #packageEnd: number | undefined;
   #ignoreShared = false;
   /** What is being read, and where it begins. */
@@ -65,7 +70,10 @@ export class StreamInspector {
     this.#file = parts.file;
     this.#channel = parts.channel;
     this.#records = parts.records;
-    this.#report = parts.report;
+    this.#report = parts.elements;
+    this.#beginning = parts.beginning;
+    this.#live = parts.live;
+    if (parts.beginning === undefined) this.#within = { what: 'the first element', offset: 0 };
     this.#description = parts.description;
     for (const device of parts.description?.devices ?? []) {
       this.#described.set(deviceKey(device.name, device.instance_id), device);
@@ -75,26 +83,23 @@ export class StreamInspector {
   /** Resolves when the end of the state is reached; rejects with a {@link MalformedStreamError} where it cannot go on. */
   async run(): Promise<void> {
     try {
-      await this.#readBeginning();
+      if (this.#beginning !== undefined) await this.#readBeginning(this.#beginning);
       while (await this.#readNext());
       await this.#readTail();
     } catch (error) {
       throw this.#malformed(error);
-    } finally {
-      const ram = this.#records.report();
-      if (ram !== undefined) this.#report.ram = ram;
     }
   }
 
-  async #readBeginning(): Promise<void> {
-    this.#report.version = await readStreamHeader(this.#channel);
+  async #readBeginning(beginning: NonNullable<InspectionParts['beginning']>): Promise<void> {
+    beginning.version = await readStreamHeader(this.#channel);
     this.#enter('the configuration');
     const configuration = await readConfigurationSection(this.#channel);
     if (configuration === undefined) {
       this.#note('the stream has no configuration section, as machine types before 2.4 have none');
       return;
     }
-    this.#report.configuration = configuration;
+    beginning.configuration = configuration;
     const capabilities = configuration.subsections.flatMap((subsection) => subsection.capabilities ?? []);
     this.#ignoreShared = capabilities.includes('x-ignore-shared');
     if (capabilities.includes('mapped-ram')) {
@@ -287,14 +292,17 @@ export class StreamInspector {
     if (isEndOfSource(error)) {
       const end = this.#file.bytes;
       const how = end === offset ? `before ${what}` : `inside ${what}, which begins at byte ${offset}`;
-      return new MalformedStreamError(end, `the stream ends ${how}`, cause);
+      return new MalformedStreamError(end, `the stream ends ${how}`, { ...cause, cutOff: true });
     }
     if (error instanceof MigrationError && error.code === 'stream') {
       return new MalformedStreamError(offset, messageOf(error), cause);
     }
-    // The native loader's sentence says where its record begins.
-    const [, place] = /^Unable to load the RAM record at byte (\d+) of the stream /.exec(messageOf(error)) ?? [];
-    if (place !== undefined) return new MalformedStreamError(Number(place), messageOf(error), cause);
-    return error;
+    return asMalformedRecord(error) ?? error;
   }
+}
+
+/** The native loader's sentence says where its record begins. */
+export function asMalformedRecord(error: unknown): MalformedStreamError | undefined {
+  const [, place] = /^Unable to load the RAM record at byte (\d+) of the stream /.exec(messageOf(error)) ?? [];
+  return place === undefined ? undefined : new MalformedStreamError(Number(place), messageOf(error), { cause: error });
 }

@@ -222,8 +222,11 @@ export interface Channel {
    * close: only on channels that were accepted with `descriptors`.
    */
   receive(): Promise<{ readonly bytes: Buffer; readonly descriptors: readonly number[] }>;
-  /** Reads RAM records into memory until a record that is not a page. */
-  loadRam(loader: RamLoader): Promise<RamRecordEnd>;
+  /**
+   * Reads RAM records into memory until a record that is not a page. `bare`: the channel holds nothing else, and its end
+   * between two records is answered as `eos`.
+   */
+  loadRam(loader: RamLoader, options?: { readonly bare?: boolean }): Promise<RamRecordEnd>;
   /** Bytes accepted by the kernel, and bytes handed out to readers, so far. */
   readonly bytesWritten: number;
   readonly bytesRead: number;

@@ -3,6 +3,7 @@
 import { plainText } from '../../../src-shared/plain-text.ts';
 import { formatBytes } from '../../../src-shared/sizes.ts';
 import type {
+  ChannelReport,
   CommandReport,
   ConfigurationSubsection,
   DecodedBy,
@@ -10,6 +11,7 @@ import type {
   PayloadReport,
   RamReport,
   SectionReport,
+  StreamElements,
 } from '../../machine/inspect/report.ts';
 import { fieldLines } from './inspect-fields.ts';
 import { formatCount, paint } from './style.ts';
@@ -26,15 +28,25 @@ const indent = (line: string): string => (line === '' ? '' : `  ${line}`);
 export function inspectText(report: InspectReport, color: boolean): string {
   const chapters: readonly (readonly [string, readonly string[]])[] = [
     [foreign(report.file), overview(report)],
-    ...(report.ram === undefined ? [] : [[ramTitle(report.ram), ramLines(report.ram)] as const]),
+    ...(report.ram === undefined
+      ? []
+      : [[ramTitle(report.ram, report.channels !== undefined), ramLines(report.ram)] as const]),
+    ...(report.channels === undefined ? [] : [['Channels', channelLines(report.channels)] as const]),
     ['Stream', streamLines(report)],
+    ...resumedChapters(report.channels ?? []),
     ...deviceChapters(report.sections),
-    ...(report.notes.length === 0 ? [] : [['Notes', report.notes.map((note) => plainText(note, MAX_NOTE))] as const]),
+    ...(notesOf(report).length === 0 ? [] : [['Notes', notesOf(report)] as const]),
   ];
   return chapters
     .filter(([, lines]) => lines.length > 0)
     .map(([title, lines]) => [paint(title, 'bold', color), ...lines.map(indent)].join('\n'))
     .join('\n\n');
+}
+
+/** Those of the main channel, then those of the channels after a recovery. */
+function notesOf({ notes, channels = [] }: InspectReport): string[] {
+  const later = channels.flatMap((channel) => (channel.kind === 'resumed' ? channel.notes : []));
+  return [...notes, ...later].map((note) => plainText(note, MAX_NOTE));
 }
 
 function overview(report: InspectReport): string[] {
@@ -60,7 +72,9 @@ function subsectionRow(subsection: ConfigurationSubsection): readonly [string, s
   return ['capabilities', (subsection.capabilities ?? []).map(foreign).join(', ')];
 }
 
-function stateOf({ error, endOffset, vmdescription }: InspectReport): string {
+function stateOf({ error, endOffset, vmdescription, channels }: InspectReport): string {
+  const goesOn = channels?.some((channel) => channel.kind === 'resumed' && channel.endOffset !== undefined) === true;
+  if (endOffset === undefined && goesOn && error === undefined) return 'complete, after a recovery';
   if (endOffset === undefined) return `not complete${error === undefined ? '' : `: see byte ${String(error.offset)}`}`;
   const described =
     vmdescription === undefined
@@ -71,10 +85,13 @@ function stateOf({ error, endOffset, vmdescription }: InspectReport): string {
 
 // --- RAM
 
-function ramTitle({ totalBytes, rounds, multifdFlushes }: RamReport): string {
+/** `given`: channels beside the main one were read, too. */
+function ramTitle({ totalBytes, rounds, multifdFlushes }: RamReport, given: boolean): string {
   const passes = rounds === 0 ? 'no records' : `records of at least ${counted(rounds, 'pass', 'passes')}`;
   const multifd =
-    multifdFlushes === 0 ? '' : `, ${counted(multifdFlushes, 'multifd mark')}: pages are on other channels`;
+    multifdFlushes === 0
+      ? ''
+      : `, ${counted(multifdFlushes, 'multifd mark')}${given ? '' : ': pages are on other channels'}`;
   return `RAM: ${formatBytes(totalBytes)}, ${passes}${multifd}`;
 }
 
@@ -98,9 +115,42 @@ function ramLines({ blocks }: RamReport): string[] {
   return tableLines(columns, rows);
 }
 
+// --- channels beside the main one
+
+function channelLines(channels: readonly ChannelReport[]): string[] {
+  const columns: Column[] = [
+    { title: 'channel', align: 'left' },
+    { title: 'size', align: 'right' },
+    ...['packets', 'syncs', 'normal', 'zero'].map((title) => ({ title, align: 'right' }) as const),
+    { title: 'compression', align: 'left' },
+    { title: 'file', align: 'left' },
+  ];
+  return tableLines(columns, channels.map(channelCells));
+}
+
+function channelCells(channel: ChannelReport): string[] {
+  const [size, file] = [formatBytes(channel.bytes), foreign(channel.file)];
+  switch (channel.kind) {
+    case 'multifd': {
+      const counts = [channel.packets, channel.syncs, channel.normal, channel.zero].map(formatCount);
+      return [`multifd ${String(channel.id)}`, size, ...counts, channel.compression ?? '', file];
+    }
+    case 'preempt':
+      return ['preempt', size, '', '', ...[channel.normal, channel.zero].map(formatCount), '', file];
+    case 'resumed':
+      return ['after a recovery', size, '', '', '', '', '', file];
+  }
+}
+
+function resumedChapters(channels: readonly ChannelReport[]): (readonly [string, readonly string[]])[] {
+  return channels.flatMap((channel) =>
+    channel.kind === 'resumed' ? [[`Stream of ${foreign(channel.file)}`, streamLines(channel)] as const] : [],
+  );
+}
+
 // --- the elements in order
 
-function streamLines(report: InspectReport): string[] {
+function streamLines(report: StreamElements & Pick<InspectReport, 'version' | 'configuration'>): string[] {
   const { configuration, endOffset, vmdescription } = report;
   const elements = [
     ...(report.version === undefined ? [] : [row(0, 8, 'header', '')]),

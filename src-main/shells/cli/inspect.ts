@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import { UsageError } from '../../../src-shared/usage-error.ts';
 import { writeJson } from '../../control/json.ts';
 import { InspectError } from '../../machine/inspect/inspect-error.ts';
 import type { InspectReport } from '../../machine/inspect/report.ts';
@@ -9,7 +8,7 @@ import { exitCodes, terminalStyle } from './io.ts';
 import type { AddCommand } from './program.ts';
 
 interface InspectTexts {
-  readonly channel?: string;
+  readonly channel: readonly string[];
   readonly ram?: string;
   readonly json?: boolean;
 }
@@ -20,16 +19,17 @@ export const addInspectCommand: AddCommand = (program, io, done) => {
     .command('inspect')
     .description('show what is in a saved migration stream')
     .argument('<file>', 'main channel of a migration, as it is or gzip-compressed')
-    .option('--channel <file>', 'a further channel of the same migration (not built yet)')
+    .option('--channel <file>', 'a further channel of the same migration; may be given again', collect, [])
     .option('--ram <file>', 'write the contents of the largest RAM block to a file')
     .option('--json', 'print one JSON document and nothing else')
     .action(async (file: string, texts: InspectTexts) => {
-      if (texts.channel !== undefined) {
-        throw new UsageError('--channel is not built yet: inspect reads the main channel only');
-      }
       // The native addon reads RAM; the other commands do without it.
       const { inspectStream } = await import('../../machine/inspect/inspect.ts');
-      const report = await inspectStream({ file, ...(texts.ram !== undefined && { image: texts.ram }) });
+      const report = await inspectStream({
+        file,
+        channels: texts.channel,
+        ...(texts.ram !== undefined && { image: texts.ram }),
+      });
       const text =
         texts.json === true ? writeJson(inspectDocument(report)) : inspectText(report, terminalStyle(io).color);
       io.stdout.write(`${text}\n`);
@@ -38,6 +38,8 @@ export const addInspectCommand: AddCommand = (program, io, done) => {
     });
 };
 
-function malformed(report: InspectReport, error: { readonly offset: number; readonly reason: string }): InspectError {
-  return new InspectError('STREAM', `${report.file}: byte ${String(error.offset)}: ${error.reason}`);
+const collect = (file: string, before: readonly string[]): readonly string[] => [...before, file];
+
+function malformed(report: InspectReport, error: NonNullable<InspectReport['error']>): InspectError {
+  return new InspectError('STREAM', `${error.file ?? report.file}: byte ${String(error.offset)}: ${error.reason}`);
 }

@@ -132,7 +132,11 @@ class Run {
   /** The event of a status that was seen may still be on its way, where events are on. */
   async #heard(end: End, status: string): Promise<void> {
     const until = performance.now() + EVENT_PATIENCE_MS;
-    const last = (): string | undefined => end.events.filter(({ name }) => name === 'MIGRATION').map(eventName).at(-1);
+    const last = (): string | undefined =>
+      end.events
+        .filter(({ name }) => name === 'MIGRATION')
+        .map(eventName)
+        .at(-1);
     while (last() !== undefined && last() !== status && performance.now() < until) await sleep(LOOK_EVERY_MS);
   }
 

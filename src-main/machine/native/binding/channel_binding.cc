@@ -185,7 +185,11 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
 
   Napi::Value load_ram(const Napi::CallbackInfo& info) {
     const std::shared_ptr<RamLoader> loader = loader_of(info[0]);
-    if (!loader) return throw_form(info.Env(), "loadRam(loader: RamLoader that is not closed)");
+    bool bare = false;
+    const bool formed = !info[1].IsObject() || optional_property(info[1].As<Napi::Object>(), "bare", bare, to_flag);
+    if (!loader || !formed) {
+      return throw_form(info.Env(), "loadRam(loader: RamLoader that is not closed, options?: { bare?: boolean })");
+    }
     const Async<RamRecordEnd> async = begin_async<RamRecordEnd>(
         info.Env(), both(info.Env(), info.This(), info[0]), [](Napi::Env env, RamRecordEnd& end) -> Napi::Value {
           const Napi::Object object = Napi::Object::New(env);
@@ -198,7 +202,11 @@ class ChannelBinding : public Napi::ObjectWrap<ChannelBinding> {
           return object;
         });
     channel_->use_input<RamRecordEnd>(
-        "loadRam", [loader](InputBuffer& input) { return loader->load(input); }, async.completion);
+        "loadRam",
+        [loader, source = RamRecordSource{channel_->id(), bare}](InputBuffer& input) {
+          return loader->load(input, source);
+        },
+        async.completion);
     return async.promise;
   }
 

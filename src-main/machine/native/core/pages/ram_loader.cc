@@ -89,18 +89,28 @@ RamLoader::RamLoader(std::vector<RamLoaderBlock> blocks, RamLoaderOptions option
   statistics_ = std::make_unique<RamStatistics>(pages);
 }
 
-Result<RamRecordEnd> RamLoader::load(InputBuffer& input) {
+Result<RamRecordEnd> RamLoader::load(InputBuffer& input, RamRecordSource source) {
   if (loading_.exchange(true, std::memory_order_acquire)) {
     return Failure{EBUSY, "", "Another channel is loading RAM through this loader"};
   }
-  Result<RamRecordEnd> end = load_records(input);
+  if (source.channel != channel_) {
+    previous_of_others_[channel_] = previous_;
+    channel_ = source.channel;
+    previous_ = previous_of_others_[channel_];
+  }
+  Result<RamRecordEnd> end = load_records(input, source.bare);
   finish_page_copies();
   loading_.store(false, std::memory_order_release);
   return end;
 }
 
-Result<RamRecordEnd> RamLoader::load_records(InputBuffer& input) {
+Result<RamRecordEnd> RamLoader::load_records(InputBuffer& input, bool bare) {
   for (;;) {
+    if (bare) {
+      const Result<bool> end = input.at_end();
+      if (!end) return end.failure();
+      if (*end) return RamRecordEnd{RamRecordEnd::Kind::kEos, 0};
+    }
     const Result<Head> head = read_head(input);
     if (!head) return head.failure();
     // Page records are nearly all there is: known combinations first.

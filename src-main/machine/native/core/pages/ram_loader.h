@@ -15,6 +15,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/result.h"
@@ -52,6 +53,14 @@ struct RamRecordEnd {
   std::string block = {};
 };
 
+/// Where records come from.
+struct RamRecordSource {
+  /// Channel::id(). CONTINUE means the block of the record before it on the same channel.
+  std::uint64_t channel = 0;
+  /// The channel holds nothing but records (postcopy-preempt), and its end may stand for EOS.
+  bool bare = false;
+};
+
 class RamLoader {
  public:
   static Result<std::shared_ptr<RamLoader>> create(std::vector<RamLoaderBlock> blocks, RamLoaderOptions options = {});
@@ -61,7 +70,7 @@ class RamLoader {
   /// Reads records until one that is not a page. Blocks and touches guest memory: one thread at a time, never the
   /// JavaScript thread. The block that CONTINUE refers to is kept from call to call. Fails with EBUSY when another
   /// channel is loading through this loader.
-  Result<RamRecordEnd> load(InputBuffer& input);
+  Result<RamRecordEnd> load(InputBuffer& input, RamRecordSource source = {});
 
   std::uint64_t normal_pages() const { return normal_pages_.load(std::memory_order_relaxed); }
   std::uint64_t zero_pages() const { return zero_pages_.load(std::memory_order_relaxed); }
@@ -85,7 +94,7 @@ class RamLoader {
   };
 
   RamLoader(std::vector<RamLoaderBlock> blocks, RamLoaderOptions options);
-  Result<RamRecordEnd> load_records(InputBuffer& input);
+  Result<RamRecordEnd> load_records(InputBuffer& input, bool bare);
   Result<Head> read_head(InputBuffer& input);
   Result<Target> target_of(InputBuffer& input, const Head& head);
   Status load_page(InputBuffer& input, const Head& head);
@@ -105,7 +114,10 @@ class RamLoader {
   // As aligned as a page: that is what pages are copied to.
   alignas(kPageSize) std::array<std::uint8_t, kPageSize> dropped_{};  // takes the pages of blocks without memory
   std::atomic<bool> loading_ = false;
+  /// The block that CONTINUE means on the channel that loads, and on those that have loaded before.
   const RamLoaderBlock* previous_ = nullptr;
+  std::uint64_t channel_ = 0;
+  std::unordered_map<std::uint64_t, const RamLoaderBlock*> previous_of_others_;
   std::atomic<std::uint64_t> normal_pages_ = 0;
   std::atomic<std::uint64_t> zero_pages_ = 0;
 };
