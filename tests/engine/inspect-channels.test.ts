@@ -34,8 +34,8 @@ const captures: readonly Capture[] = readFileSync(join(fixtures, 'ram-images.sha
     return {
       name,
       ramSha256,
-      main: path(files.find((file) => file.startsWith("main.bin")) ?? ''),
-      channels: files.filter((file) => !file.startsWith("main.bin")).map(path),
+      main: path(files.find((file) => file.startsWith('main.bin')) ?? ''),
+      channels: files.filter((file) => !file.startsWith('main.bin')).map(path),
     };
   });
 
@@ -80,7 +80,11 @@ describe.each(captures)('$name', (given) => {
     const report = await inspect(given);
     expect(report.channels).toHaveLength(given.channels.length);
     for (const channel of report.channels ?? []) {
-      const kind = channel.file.includes('main-resume') ? 'resumed' : channel.file.includes('preempt') ? 'preempt' : 'multifd';
+      const kind = channel.file.includes('main-resume')
+        ? 'resumed'
+        : channel.file.includes('preempt')
+          ? 'preempt'
+          : 'multifd';
       expect(channel.kind).toBe(kind);
       expect(channel.bytes).toBe(bytesOf(channel.file).length);
     }

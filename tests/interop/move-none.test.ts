@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machine `none` moved between Godwit and a stock QEMU in both directions, and its RAM compared bit for bit. */
 import { describe, expect, it } from 'vitest';
-import { describeMove, directions, isPossible, moveAndCompare, moveFactors, patienceMs } from '../support/none-move.ts';
+import {
+  describeMove,
+  directions,
+  isPossible,
+  largeMoves,
+  moveAndCompare,
+  moveFactors,
+  patienceMs,
+} from '../support/none-move.ts';
 import type { Direction, MoveOptions } from '../support/none-move.ts';
 import { fullProduct, pairwiseRows } from '../support/pairwise.ts';
 import { qemuVersion } from '../support/qemu.ts';
@@ -29,13 +37,11 @@ function halfWriting(rows: readonly MoveOptions[], random: Random): MoveOptions[
 }
 
 function allRows(random: Random): MoveOptions[] {
-  const common = { content: 'mixed', returnPath: true, memoryMiB: 2048, destination: 'paused', vmdesc: true } as const;
   return [
     ...halfWriting(rowsFor('godwit → qemu', random), random),
     ...rowsFor('qemu → godwit', random),
     ...rowsFor('godwit → godwit', random),
-    { direction: 'godwit → qemu', transport: 'tcp', source: 'writing', ...common },
-    { direction: 'qemu → godwit', transport: 'unix', source: 'running', ...common },
+    ...largeMoves(1024),
   ];
 }
 

@@ -37,6 +37,15 @@ export function isPossible(row: Pick<MoveOptions, 'direction' | 'source' | 'vmde
   return row.vmdesc || row.direction !== 'godwit → godwit';
 }
 
+/** Moves of much memory: one in either direction with QEMU. */
+export function largeMoves(memoryMiB: number): MoveOptions[] {
+  const common = { content: 'mixed', returnPath: true, memoryMiB, destination: 'paused', vmdesc: true } as const;
+  return [
+    { direction: 'godwit → qemu', transport: 'tcp', source: 'writing', ...common },
+    { direction: 'qemu → godwit', transport: 'unix', source: 'running', ...common },
+  ];
+}
+
 /** A row as the name of its test. */
 export function describeMove(row: MoveOptions): string {
   const { direction, transport, memoryMiB, content, source, destination } = row;
@@ -137,7 +146,7 @@ function expectStartAfterCompletion(source: NonePeer, destination: NonePeer): vo
  */
 function limitsOf(row: MoveOptions): { bandwidth: number; downtimeMs: number; pagesPerSecond: number } {
   if (row.source !== 'writing') return { bandwidth: 0, downtimeMs: 300, pagesPerSecond: 0 };
-  const passSeconds = row.memoryMiB > 1024 ? 2 : 0.33;
+  const passSeconds = row.memoryMiB >= 1024 ? 2 : 0.33;
   const bandwidth = Math.round((row.memoryMiB * MIB) / passSeconds);
   return {
     bandwidth,
