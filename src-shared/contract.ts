@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { machineId, machineSettings, machineView } from './machine-view.ts';
 import { migrationSettings, profile } from './profile.ts';
-import { destinationRequest, runEvent, runId, runSample, runSummary, runView, whereabouts } from './run.ts';
+import { destinationRequest, filePath, runEvent, runId, runSample, runSummary, runView, whereabouts } from './run.ts';
 
 export const CONTRACT_VERSION = 1;
 
@@ -99,7 +99,17 @@ export const calls = {
     input: z.strictObject({ settings: machineSettings, receiver: z.boolean() }),
     output: machineView,
   },
-  'machines.start': { input: z.strictObject({ id: machineId }), output: done },
+  /**
+   * `from`: `new`, a guest that begins anew, or a file that one was saved to. Without it, a saved machine goes on where it
+   * was saved, and any other one begins anew.
+   */
+  'machines.start': {
+    input: z.strictObject({
+      id: machineId,
+      from: z.union([z.literal('new'), z.strictObject({ file: filePath })]).optional(),
+    }),
+    output: done,
+  },
   /** Ends the process, and with it the guest. */
   'machines.stop': { input: z.strictObject({ id: machineId }), output: done },
   'machines.pause': { input: z.strictObject({ id: machineId }), output: done },

@@ -34,10 +34,12 @@ export type MachineSettings = z.infer<typeof machineSettings>;
 /**
  * `stopped`: no process. `starting`, `stopping`. `running`, `paused`: the guest is here. `waiting`: a receiver, no guest
  * yet. `incoming`: a guest is arriving. `moving`: a run takes the guest away. `left`: the guest has left this process.
+ * `saved`: no process; the guest is in a file.
  * `crashed`: a vCPU cannot go on, or the process died. `no-contact`: the process lives and does not answer.
  */
 export const MACHINE_STATES = [
   'stopped',
+  'saved',
   'starting',
   'running',
   'paused',
@@ -74,6 +76,8 @@ export const machineView = z.object({
     .nullable(),
   /** What it said before it ended, or what the manager knows of its death; null when there is nothing to say. */
   lastWords: z.string().nullable(),
+  /** The file that its guest was saved to, where it is `saved`; null otherwise. */
+  savedTo: z.string().nullable(),
   /** ISO 8601. */
   createdAt: z.string(),
   /** A receiver's listening address for this box; null otherwise. */

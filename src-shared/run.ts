@@ -90,7 +90,7 @@ export type EndFacts = z.infer<typeof endFacts>;
 
 /** "Where is my VM?": answered by asking both ends, never by a timer. */
 export const whereabouts = z.object({
-  guest: z.enum(['source', 'destination', 'both-parts', 'nowhere', 'unknown']),
+  guest: z.enum(['source', 'destination', 'file', 'both-parts', 'nowhere', 'unknown']),
   /** Whether the guest runs where it is. */
   runs: z.boolean(),
   /** What happened. Where the guest is. What to do. */
@@ -100,13 +100,20 @@ export const whereabouts = z.object({
 });
 export type Whereabouts = z.infer<typeof whereabouts>;
 
+/** A file that a guest is saved to, or was. */
+export const filePath = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((path) => !path.includes('\0'), 'A path has no zero in it');
+
 export const destinationRequest = z.discriminatedUnion('kind', [
   /** A process that Godwit starts on this box; the machine goes on there. */
   z.strictObject({ kind: z.literal('new-process') }),
   /** A machine of the list that waits for a guest. */
   z.strictObject({ kind: z.literal('waiting'), machineId: z.uuid() }),
   /** A file that the guest is saved to. */
-  z.strictObject({ kind: z.literal('file'), path: z.string().min(1).max(4096) }),
+  z.strictObject({ kind: z.literal('file'), path: filePath }),
 ]);
 export type DestinationRequest = z.infer<typeof destinationRequest>;
 

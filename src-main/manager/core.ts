@@ -138,7 +138,7 @@ function handlersOf(options: ManagerOptions, { store, events, machines, migratio
 
     'machines.list': async () => ({ machines: machines.list() }),
     'machines.create': ({ settings, receiver }) => machines.create(settings, receiver),
-    'machines.start': ({ id }) => done(machines.start(id)),
+    'machines.start': ({ id, from }) => done(machines.start(id, from)),
     'machines.stop': ({ id }) => done(machines.stop(id)),
     'machines.pause': ({ id }) => done(machines.pause(id)),
     'machines.resume': ({ id }) => done(machines.resume(id)),

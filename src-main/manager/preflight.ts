@@ -10,6 +10,8 @@ import {
 import type { MachineSettings, MachineView } from '../../src-shared/machine-view.ts';
 import { applyParameters, DEFAULT_PARAMETERS } from '../../src-shared/migration/parameters.ts';
 import type { MigrationSettings } from '../../src-shared/profile.ts';
+import type { FileFacts } from './migrations/file-facts.ts';
+import { fileItems } from './preflight-file.ts';
 import type { DestinationRequest } from '../../src-shared/run.ts';
 import { formatBytes } from '../../src-shared/sizes.ts';
 
@@ -18,6 +20,8 @@ export interface PreflightFacts {
   readonly destination: DestinationRequest;
   /** The receiver, where one was chosen; null when it is not on the list any more. */
   readonly receiver: Pick<MachineView, 'settings' | 'state'> | null;
+  /** Of the file that it is saved to; null for other destinations. */
+  readonly file: FileFacts | null;
   readonly settings: MigrationSettings;
   /** MemAvailable of this box, bytes; undefined where it is not known. */
   readonly memoryAvailableBytes: number | undefined;
@@ -150,15 +154,9 @@ function destinationItems(facts: PreflightFacts): PreflightItem[] {
     case 'waiting':
       return [...receiverItems(facts), privateSocket];
     case 'file':
-      return [
-        item(
-          'blocker',
-          'transport',
-          'transport-file',
-          'Saving to a file is not possible yet.',
-          'Migration over file is not supported by this version of Godwit: choose a new process or a waiting machine.',
-        ),
-      ];
+      return facts.file === null
+        ? []
+        : fileItems(facts.file, facts.machine.settings.name, facts.machine.settings.memoryBytes);
   }
 }
 

@@ -11,6 +11,7 @@ export interface Word {
 
 export const STATE_WORDS: Readonly<Record<MachineState, Word>> = {
   stopped: { icon: 'unknown', text: 'Stopped', kind: '' },
+  saved: { icon: 'file', text: 'Saved', kind: '' },
   starting: { icon: 'waiting', text: 'Starting', kind: 'info' },
   running: { icon: 'running', text: 'Running', kind: 'ok' },
   paused: { icon: 'paused', text: 'Paused', kind: 'warn' },
@@ -34,7 +35,7 @@ export function moveWord({ state, canMove }: Pick<MachineView, 'state' | 'canMov
     case 'unknown':
       return { icon: 'unknown', text: 'Unknown', kind: '' };
     case 'no':
-      return state === 'stopped' || state === 'starting' || state === 'stopping'
+      return state === 'stopped' || state === 'saved' || state === 'starting' || state === 'stopping'
         ? { icon: 'unknown', text: 'Not running', kind: '' }
         : { icon: 'stop', text: 'Cannot move', kind: 'danger' };
   }
@@ -49,10 +50,10 @@ export function whyNot(
 ): string | null {
   const { state, canMove, activeRunId } = machine;
   const busy = activeRunId === null ? null : 'It is being moved: cancel the run first.';
-  const hasProcess = !['stopped', 'crashed', 'starting', 'stopping'].includes(state);
+  const hasProcess = !['stopped', 'saved', 'crashed', 'starting', 'stopping'].includes(state);
   switch (action) {
     case 'start':
-      return state === 'stopped' || state === 'crashed' ? null : 'It has a process already.';
+      return ['stopped', 'saved', 'crashed'].includes(state) ? null : 'It has a process already.';
     case 'stop':
       return busy ?? (hasProcess ? null : 'It is not running.');
     case 'pause':

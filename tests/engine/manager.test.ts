@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // needs: kvm
 /** The manager with real machines: what a user can do to them, and what is kept of it. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CallInput, CallName, CallOutput, EventEnvelope } from '../../src-shared/contract.ts';
+import { DemoGuestLineReader } from '../../src-shared/demo-guest-lines.ts';
 import type { MachineView } from '../../src-shared/machine-view.ts';
 import type { RunView } from '../../src-shared/run.ts';
 import { createManager } from '../../src-main/manager/core.ts';
@@ -248,7 +249,11 @@ describe('a run', () => {
         ...change,
       });
     await expect(start({})).rejects.toThrow('The receiver has 2 vCPUs, db1 has 1.');
-    await expect(start({ destination: { kind: 'file', path: '/tmp/x' } })).rejects.toThrow(/file/);
+    const nowhere = join(folder, 'missing', 'vm');
+    await expect(start({ destination: { kind: 'file', path: nowhere } })).rejects.toThrow(
+      `There is no folder ${join(folder, 'missing')}.`,
+    );
+    await expect(start({ destination: { kind: 'file', path: 'vm' } })).rejects.toThrow('vm is no whole path.');
     const postcopy = { capabilities: { 'x-colo': true }, parameters: {} };
     await expect(start({ destination: { kind: 'new-process' }, overrides: postcopy })).rejects.toThrow(/x-colo/);
     await expect(start({ destination: { kind: 'new-process' }, profileId: 'must-finish' })).rejects.toThrow(
@@ -256,6 +261,100 @@ describe('a run', () => {
     );
     await expect(call('migration.start', { machineId: 'x' } as never)).rejects.toMatchObject({ code: 'invalid' });
   });
+});
+
+describe('a guest in a file', () => {
+  const save = (machineId: string, path: string, overrides: CallInput<'migration.start'>['overrides'] = noOverrides) =>
+    call('migration.start', {
+      machineId,
+      destination: { kind: 'file', path },
+      profileId: 'balanced',
+      overrides,
+      acceptedRisks: [],
+    });
+  /** What its vCPU has rewritten so far; the guest says so ten times a second. */
+  const generation = async (id: string): Promise<bigint> => {
+    for (;;) {
+      const { data } = await call('machines.serial', { id, offset: 0 });
+      const lines = new DemoGuestLineReader().push(Buffer.from(data, 'base64').toString('latin1'));
+      expect(lines.filter(({ kind }) => kind === 'corrupt')).toEqual([]);
+      const last = lines.findLast((line) => line.kind === 'progress');
+      if (last?.kind === 'progress') return last.generation;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+
+  it('is saved, restored where it was, and goes on from there', { timeout: 60_000 }, async () => {
+    const machine = await running();
+    const path = join(folder, 'db1.state');
+    const before = await generation(machine.id);
+    const { runId } = await save(machine.id, path);
+    expect(await ended(runId)).toMatchObject({
+      outcome: 'completed',
+      phase: `db1 is saved in ${path}.`,
+      destinationLabel: 'db1.state',
+      where: { guest: 'file', runs: false },
+    });
+    expect(await inState(machine.id, 'saved')).toMatchObject({ savedTo: path, pid: null });
+    expect(() => process.kill(machine.pid ?? 0, 0)).toThrow('ESRCH');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    // Another life of the app still knows it.
+    await manager.close();
+    manager = await openManager();
+    const { machines } = await call('machines.list', {});
+    expect(machines.find(({ id }) => id === machine.id)).toMatchObject({ state: 'saved', savedTo: path });
+    await call('machines.start', { id: machine.id });
+    expect(await inState(machine.id, 'running')).toMatchObject({ savedTo: null });
+    expect(await generation(machine.id)).toBeGreaterThan(before);
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it('goes on at the source when the save is cancelled', { timeout: 60_000 }, async () => {
+    const machine = await running();
+    const path = join(folder, 'cancelled.state');
+    const { runId } = await save(machine.id, path, slow);
+    await until(
+      (event) => (event.name === 'run.changed' && event.data.status === 'active' ? true : undefined),
+      'status active',
+    );
+    await call('migration.cancel', { runId });
+    expect(await ended(runId)).toMatchObject({ outcome: 'cancelled', where: { guest: 'source', runs: true } });
+    expect(await call('machines.list', {})).toMatchObject({
+      machines: expect.arrayContaining([
+        expect.objectContaining({ id: machine.id, state: 'running', savedTo: null, pid: machine.pid }),
+      ]) as unknown,
+    });
+  });
+
+  it(
+    'is started from any file that fits, and what does not fit is refused by its reason',
+    { timeout: 60_000 },
+    async () => {
+      const machine = await running();
+      const path = join(folder, 'db1.state');
+      await ended((await save(machine.id, path)).runId);
+      const other = await call('machines.create', { settings: { ...settings, name: 'twin' }, receiver: false });
+      const start = (id: string, from: CallInput<'machines.start'>['from']) => call('machines.start', { id, from });
+      await expect(start(other.id, { file: join(folder, 'missing') })).rejects.toThrow(/cannot be read: ENOENT/);
+      const text = join(folder, 'text');
+      writeFileSync(text, 'no machine');
+      await expect(start(other.id, { file: text })).rejects.toThrow(`${text} holds no saved machine.`);
+      const half = join(folder, 'half.state');
+      writeFileSync(half, readFileSync(path).subarray(0, 10_000));
+      await expect(start(other.id, { file: half })).rejects.toThrow(/was not loaded: .*The file is as it was\./);
+      const larger = await call('machines.create', {
+        settings: { ...settings, name: 'larger', memoryBytes: 128 * MIB },
+        receiver: false,
+      });
+      await expect(start(larger.id, { file: path })).rejects.toThrow(/was not loaded: .*Size mismatch/);
+      await start(other.id, { file: path });
+      await inState(other.id, 'running');
+      // The machine itself begins anew, and its file stays.
+      await start(machine.id, 'new');
+      expect(await inState(machine.id, 'running')).toMatchObject({ savedTo: null });
+      expect(existsSync(path)).toBe(true);
+    },
+  );
 });
 
 describe('a machine', () => {

@@ -39,6 +39,7 @@ function factsOf(entry: MachineEntry): MachineFacts {
   return {
     process: entry.process,
     died: entry.died,
+    saved: entry.row.savedTo !== null,
     runState: entry.live?.runState ?? null,
     silent: entry.live === undefined ? entry.process === 'live' : entry.live.silent,
     role: entry.run?.role ?? null,
@@ -63,6 +64,7 @@ export function viewOf(entry: MachineEntry): MachineView {
     activeRunId: entry.run?.id ?? null,
     lastRun: entry.lastRun,
     lastWords: row.lastWords,
+    savedTo: entry.process === 'none' ? row.savedTo : null,
     createdAt: row.createdAt,
     listensAt: entry.listensAt,
   };

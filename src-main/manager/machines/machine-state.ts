@@ -8,6 +8,8 @@ export interface MachineFacts {
   readonly process: 'none' | 'starting' | 'live' | 'stopping';
   /** It ended by itself, and nobody has started it since. */
   readonly died: boolean;
+  /** Without a process: its guest is in a file. */
+  readonly saved: boolean;
   /** As it last said; null before it said anything. */
   readonly runState: RunState | null;
   /** It was asked and did not answer in time. */
@@ -21,7 +23,7 @@ export interface MachineFacts {
 export function machineState(facts: MachineFacts): MachineState {
   if (facts.process === 'starting') return 'starting';
   if (facts.process === 'stopping') return 'stopping';
-  if (facts.process === 'none') return facts.died ? 'crashed' : 'stopped';
+  if (facts.process === 'none') return facts.saved ? 'saved' : facts.died ? 'crashed' : 'stopped';
   if (facts.silent) return 'no-contact';
   if (facts.role === 'source') return 'moving';
   if (facts.role === 'destination') return 'incoming';
@@ -54,6 +56,7 @@ export function machineState(facts: MachineFacts): MachineState {
 
 const CANNOT: Readonly<Record<Exclude<MachineState, 'running' | 'paused' | 'moving' | 'incoming'>, string>> = {
   stopped: 'It is stopped: start it first.',
+  saved: 'It is in a file: start it first.',
   starting: 'It is starting.',
   stopping: 'It is stopping.',
   waiting: 'It waits for a guest: choose another machine as the source.',
@@ -74,6 +77,7 @@ export function canMove(facts: MachineFacts): MachineView['canMove'] {
     case 'no-contact':
       return { verdict: 'unknown', reasons: [CANNOT[state]] };
     case 'stopped':
+    case 'saved':
     case 'starting':
     case 'stopping':
     case 'waiting':

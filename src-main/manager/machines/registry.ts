@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { CallError } from '../../../src-shared/call-error.ts';
 import type { MachineSettings, MachineView } from '../../../src-shared/machine-view.ts';
 import type { EventLog } from '../event-log.ts';
+import { untilStill } from '../migrations/until-still.ts';
 import { identityOf } from '../store/process-identity.ts';
 import type { Store } from '../store/store.ts';
 import type { MachineRow } from '../store/types.ts';
@@ -12,6 +13,7 @@ import { startDetachedMachine, findDetachedMachine } from './detached.ts';
 import { joinLeftovers, type LeftoverHost } from './leftover-processes.ts';
 import { LiveMachine, spawnOptions, type LiveMachineHooks, type StartProcess } from './live-machine.ts';
 import type { MachineEvent } from './link.ts';
+import { checkSavedGuest, restoreGuest } from './saved-guest.ts';
 import { checkSettings, newEntry, sentenceOf, viewOf, type MachineEntry } from './machine-entry.ts';
 
 export type { MachineEntry } from './machine-entry.ts';
@@ -114,18 +116,20 @@ export class MachineRegistry {
     return viewOf(entry);
   }
 
-  /** Starts its process; a receiver waits for a guest, every other one runs the demo guest. */
-  async start(id: string): Promise<void> {
+  /** Starts its process; a receiver waits for a guest, every other one goes on from a file or runs the demo guest. */
+  async start(id: string, from: StartFrom = 'saved'): Promise<void> {
     const entry = this.entry(id);
     if (entry.process !== 'none') throw new CallError('refused', `${entry.row.settings.name} has a process already.`);
+    const file = fileOf(entry, from);
+    if (file !== null) await checkSavedGuest(file);
     entry.process = 'starting';
     entry.died = false;
     this.changed(entry);
     try {
-      const live = await this.startProcess(entry, entry.row.receiver);
+      const live = await this.startProcess(entry, entry.row.receiver, file);
       await this.adopt(entry, live);
       if (!entry.row.receiver) entry.startedAt = performance.now();
-      this.changed(entry);
+      await this.#change(entry, { savedTo: null });
     } catch (error) {
       entry.process = 'none';
       await this.#change(entry, { process: null, lastWords: sentenceOf(error) });
@@ -133,9 +137,12 @@ export class MachineRegistry {
     }
   }
 
-  /** A process with the machine's settings, connected, that belongs to no entry yet. */
-  async startProcess(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
-    const work = this.#startUnlessClosing(entry, incoming);
+  /**
+   * A process with the machine's settings, connected, that belongs to no entry yet. `incoming`: it waits for a guest;
+   * `file`: it has the guest that is in the file.
+   */
+  async startProcess(entry: MachineEntry, incoming: boolean, file: string | null = null): Promise<LiveMachine> {
+    const work = this.#startUnlessClosing(entry, incoming, file);
     this.#coming.add(work);
     try {
       return await work;
@@ -144,8 +151,9 @@ export class MachineRegistry {
     }
   }
 
-  async #startUnlessClosing(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
-    const live = await this.#startLive(entry, incoming);
+  async #startUnlessClosing(entry: MachineEntry, incoming: boolean, file: string | null): Promise<LiveMachine> {
+    const live = await this.#startLive(entry, incoming || file !== null);
+    if (file !== null) await restoreGuest(live, file);
     if (!this.#closing) return live;
     await live.dispose();
     throw new CallError('unavailable', 'Godwit is ending.');
@@ -183,6 +191,20 @@ export class MachineRegistry {
     this.#entries.set(row.id, aside);
     await this.adopt(aside, live);
     return aside;
+  }
+
+  /** From here on, until it is told otherwise, a process of the machine that is gone has left its guest in the file. */
+  async savingTo(entry: MachineEntry, file: string | null): Promise<void> {
+    await this.#change(entry, { savedTo: file });
+  }
+
+  /** The guest is in the file: its process has nothing left. */
+  async saved(entry: MachineEntry): Promise<void> {
+    const { live } = entry;
+    if (live === undefined) return;
+    entry.process = 'stopping';
+    await live.dispose();
+    await this.#ended(entry, live, null);
   }
 
   /** Ends its process, and with it the guest. */
@@ -311,6 +333,7 @@ export class MachineRegistry {
       const live = await LiveMachine.attach(found, this.#hooks(entry));
       entry.startedAt = performance.now() - found.ageMs;
       await this.adopt(entry, live);
+      await this.#settleSave(entry, live);
     } catch (error) {
       entry.process = 'live';
       await this.#change(entry, { lastWords: sentenceOf(error) });
@@ -318,6 +341,15 @@ export class MachineRegistry {
         if (!this.#closing && entry.live === undefined) void this.#findAgain(entry);
       }, ASK_AGAIN_MS).unref();
     }
+  }
+
+  /** The app ended while the guest was being saved: where is it? */
+  async #settleSave(entry: MachineEntry, live: LiveMachine): Promise<void> {
+    if (entry.row.savedTo === null) return;
+    await untilStill(live.link);
+    await live.look();
+    if (live.runState === 'postmigrate') await this.saved(entry);
+    else await this.savingTo(entry, null);
   }
 
   async #change(entry: MachineEntry, change: Partial<MachineRow>, silently?: 'silently'): Promise<void> {
@@ -338,6 +370,14 @@ export class MachineRegistry {
   }
 }
 
+/** `saved`: from where it was saved to, if it was. */
+export type StartFrom = 'saved' | 'new' | { readonly file: string };
+
+function fileOf({ row }: MachineEntry, from: StartFrom): string | null {
+  if (from === 'new') return null;
+  return from === 'saved' ? row.savedTo : from.file;
+}
+
 function newRow(settings: MachineSettings, receiver: boolean): MachineRow {
   return {
     id: randomUUID(),
@@ -348,5 +388,6 @@ function newRow(settings: MachineSettings, receiver: boolean): MachineRow {
     lastWords: null,
     createdAt: new Date().toISOString(),
     deletedAt: null,
+    savedTo: null,
   };
 }

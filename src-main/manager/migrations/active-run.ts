@@ -22,6 +22,7 @@ import { QmpError } from '../../control/protocol.ts';
 import { SAMPLE_INTERVAL_MS } from '../deadlines.ts';
 import { handOver } from '../hand-over.ts';
 import type { MachineEvent } from '../machines/link.ts';
+import { fileChannels } from '../machines/saved-guest.ts';
 import type { LiveMachine } from '../machines/live-machine.ts';
 import { machineEvent } from '../recording/event-text.ts';
 import type { RunRecorder } from '../recording/recorder.ts';
@@ -30,15 +31,17 @@ import { guestPauseMs } from './guest-pause.ts';
 import { reasonOf, SourceLostError, withStop } from './run-errors.ts';
 import { limitWords, readLimits, type RunLimits } from './run-limits.ts';
 import { phaseSentence } from './sentences.ts';
+import { untilSaved } from './until-saved.ts';
 import { timeline, type Mark, type StepId } from './timeline.ts';
 import { untilStill } from './until-still.ts';
-import { askDestination, askSource, whereaboutsOf } from './whereabouts.ts';
+import { askDestination, askSource, NO_PROCESS, savedWhereaboutsOf, whereaboutsOf } from './whereabouts.ts';
 
 export interface ActiveRunPlan {
   readonly machineId: string;
   readonly settings: MachineSettings;
   readonly source: LiveMachine;
-  readonly destination: LiveMachine;
+  /** Undefined where the guest is saved to the file of the request. */
+  readonly destination: LiveMachine | undefined;
   readonly request: DestinationRequest;
   readonly labels: { readonly source: string; readonly destination: string };
   readonly profileName: string;
@@ -52,7 +55,7 @@ export interface ActiveRunHooks {
   readonly onSample: (index: number, sample: RunSample) => void;
   readonly onEvent: (event: RunEvent) => void;
   readonly record: (run: RecordedRun) => RunRecorder;
-  /** The guest runs at the destination, and both ends agree: what becomes of the processes. */
+  /** The guest runs at the destination, and both ends agree, or it is in the file: what becomes of the processes. */
   readonly onMoved: () => Promise<void>;
   /** It stayed, which the source says itself or which the end of the destination's process proves. */
   readonly onStayed: () => Promise<void>;
@@ -102,13 +105,13 @@ export class ActiveRun {
       runs: true,
       sentence: `${plan.settings.name} is at the source and runs.`,
       source: { ...unknown, pid: plan.source.process.pid },
-      destination: { ...unknown, pid: plan.destination.process.pid },
+      destination: plan.destination === undefined ? NO_PROCESS : { ...unknown, pid: plan.destination.process.pid },
     };
     this.#mark('check', 0);
     this.#mark('setup');
     this.#recorder = hooks.record(this.record());
     this.#subscribe('source', plan.source);
-    this.#subscribe('destination', plan.destination);
+    if (plan.destination !== undefined) this.#subscribe('destination', plan.destination);
     this.finished = this.#drive();
   }
 
@@ -150,6 +153,7 @@ export class ActiveRun {
       status: this.#status,
       phase: phaseSentence({
         machineName: settings.name,
+        file: this.#file,
         status: this.#status,
         outcome,
         pass: sample?.pass ?? 0,
@@ -161,7 +165,7 @@ export class ActiveRun {
       }),
       settings: migration,
       destination: request,
-      uri: `unix:${this.#socketPath}`,
+      uri: this.#uri,
       encrypted: false,
       cpus: settings.cpus,
       steps: timeline(this.#marks, end),
@@ -198,7 +202,9 @@ export class ActiveRun {
   async recover(): Promise<void> {
     this.#allow('recover');
     this.#tell('user', 'control', 'recover', 'You asked to recover post-copy.');
-    const uri = `unix:${join(this.#plan.destination.process.folder, `recover-${randomUUID().slice(0, 8)}.sock`)}`;
+    const { destination } = this.#plan;
+    if (destination === undefined) throw new CallError('refused', 'A guest that is saved to a file is not recovered.');
+    const uri = `unix:${join(destination.process.folder, `recover-${randomUUID().slice(0, 8)}.sock`)}`;
     await this.#ask('destination', 'migrate-recover', { uri });
     await this.#ask('source', 'migrate', { uri, resume: true });
   }
@@ -230,6 +236,10 @@ export class ActiveRun {
   /** Asks both ends now. */
   async where(): Promise<Whereabouts> {
     const { source, destination, settings } = this.#plan;
+    if (destination === undefined) {
+      this.#where = savedWhereaboutsOf(await askSource(source), this.#file ?? '', settings.name);
+      return this.#where;
+    }
     const [left, right] = await Promise.all([askSource(source), askDestination(destination)]);
     this.#where = whereaboutsOf(left, right, settings.name);
     return this.#where;
@@ -237,8 +247,17 @@ export class ActiveRun {
 
   // ---- the way ----
 
-  get #socketPath(): string {
-    return join(this.#plan.destination.process.folder, 'migration.sock');
+  /** The file that the guest is saved to. */
+  get #file(): string | undefined {
+    const { request } = this.#plan;
+    return request.kind === 'file' ? request.path : undefined;
+  }
+
+  get #uri(): string {
+    const { destination } = this.#plan;
+    return destination === undefined
+      ? `file:${this.#file ?? ''}`
+      : `unix:${join(destination.process.folder, 'migration.sock')}`;
   }
 
   async #drive(): Promise<void> {
@@ -260,17 +279,23 @@ export class ActiveRun {
 
   async #begin(): Promise<void> {
     const { source, destination, migration } = this.#plan;
-    const capabilities = Object.entries({ events: true, 'return-path': true, ...migration.capabilities }).map(
+    // Nobody answers from a file.
+    const path = { 'return-path': destination !== undefined };
+    const capabilities = Object.entries({ events: true, ...path, ...migration.capabilities }).map(
       ([capability, state]) => ({ capability, state }),
     );
-    for (const { link } of [destination, source]) await link.execute('migrate-set-capabilities', { capabilities });
+    await destination?.link.execute('migrate-set-capabilities', { capabilities });
+    await source.link.execute('migrate-set-capabilities', { capabilities });
     if (Object.keys(migration.parameters).length > 0) {
       await source.link.execute('migrate-set-parameters', migration.parameters);
     }
     await this.#readLimits();
-    const uri = `unix:${this.#socketPath}`;
-    await destination.link.execute('migrate-incoming', { uri });
-    await source.link.execute('migrate', { uri });
+    if (destination === undefined) {
+      await source.link.execute('migrate', { channels: fileChannels(this.#file ?? '') });
+    } else {
+      await destination.link.execute('migrate-incoming', { uri: this.#uri });
+      await source.link.execute('migrate', { uri: this.#uri });
+    }
     this.#changed();
   }
 
@@ -282,12 +307,14 @@ export class ActiveRun {
       throw new SourceLostError(exit.lastWords);
     });
     died.catch(() => undefined);
-    const moved = await Promise.race([
-      handOver({ source: source.link, destination: destination.link }, { guestRan, signal: this.#abort.signal }),
-      died,
-    ]);
+    const { signal } = this.#abort;
+    const work =
+      destination === undefined
+        ? untilSaved(source.link, signal)
+        : handOver({ source: source.link, destination: destination.link }, { guestRan, signal });
+    const moved = await Promise.race([work, died]);
     await this.#takeSample().catch(() => undefined);
-    if (moved.guest === 'moved') return { outcome: 'completed', error: null };
+    if (moved.guest !== 'stayed') return { outcome: 'completed', error: null };
     return { outcome: moved.status, error: moved.status === 'cancelled' ? null : moved.reason };
   }
 
@@ -298,14 +325,17 @@ export class ActiveRun {
     this.#afterwards = 'verify';
     this.#changed();
     const where = await this.where();
-    if (outcome === 'completed' && where.guest !== 'destination') {
+    const { destination, source } = this.#plan;
+    if (outcome === 'completed' && where.guest !== (destination === undefined ? 'file' : 'destination')) {
       outcome = 'lost-contact';
       error = where.sentence;
     } else if (outcome === 'failed') {
-      if (where.guest === 'source' || where.guest === 'destination') error = `${withStop(error)} ${where.sentence}`;
+      if (['source', 'destination', 'nowhere'].includes(where.guest)) error = `${withStop(error)} ${where.sentence}`;
       else outcome = 'lost-contact';
     }
-    if (outcome === 'completed') this.#guestPauseMs = await guestPauseMs(this.#plan.source, this.#plan.destination);
+    if (outcome === 'completed' && destination !== undefined) {
+      this.#guestPauseMs = await guestPauseMs(source, destination);
+    }
     this.#mark('cleanup');
     this.#afterwards = 'cleanup';
     this.#changed();
@@ -331,7 +361,7 @@ export class ActiveRun {
 
   async #settle(guest: Whereabouts['guest']): Promise<void> {
     const { onMoved, onStayed, onUnknown } = this.#hooks;
-    if (guest === 'destination') await onMoved();
+    if (guest === 'destination' || guest === 'file') await onMoved();
     else if (guest === 'source' && this.#rests) await onStayed();
     else await onUnknown();
   }
@@ -347,7 +377,10 @@ export class ActiveRun {
 
   async #takeSample(): Promise<void> {
     const { source, destination } = this.#plan;
-    const [from, to] = await Promise.all([source.link.migration(), destination.link.migration().catch(() => null)]);
+    const [from, to] = await Promise.all([
+      source.link.migration(),
+      destination?.link.migration().catch(() => null) ?? null,
+    ]);
     const { info } = from;
     if (info.status !== undefined && isMigrationStatus(info.status)) this.#status = info.status;
     const sample = runSampleOf({
@@ -419,7 +452,7 @@ export class ActiveRun {
 
   async #ask(end: 'source' | 'destination', command: string, args?: Readonly<Record<string, unknown>>): Promise<void> {
     try {
-      await this.#plan[end].link.execute(command, args);
+      await this.#plan[end]?.link.execute(command, args);
     } catch (error) {
       throw new CallError(error instanceof QmpError ? 'refused' : 'failed', reasonOf(error), { cause: error });
     }

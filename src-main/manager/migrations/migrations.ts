@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Migrations: the ones under way, and how one is started. */
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { CallError } from '../../../src-shared/call-error.ts';
 import type { MigrationRequest, Preflight } from '../../../src-shared/contract.ts';
 import { SHIPPED_PROFILES, type MigrationSettings } from '../../../src-shared/profile.ts';
@@ -13,6 +14,7 @@ import { preflightItems } from '../preflight.ts';
 import { recordRun } from '../recording/recorder.ts';
 import type { Store } from '../store/store.ts';
 import { memAvailableBytes } from '../system/facts.ts';
+import { fileFacts } from './file-facts.ts';
 import { ActiveRun, type ActiveRunHooks, type ActiveRunPlan } from './active-run.ts';
 
 export interface MigrationsOptions {
@@ -62,8 +64,9 @@ export class Migrations {
         ? (this.#machines.list().find(({ id }) => id === destination.machineId) ?? null)
         : null;
     const { settings } = await this.#settingsOf(request);
+    const file = destination.kind === 'file' ? await fileFacts(destination.path) : null;
     const memoryAvailableBytes = memAvailableBytes(readFileSync('/proc/meminfo', 'utf8'));
-    const items = preflightItems({ machine, destination, receiver, settings, memoryAvailableBytes });
+    const items = preflightItems({ machine, destination, receiver, file, settings, memoryAvailableBytes });
     const canStart = items.every(({ severity }) => severity !== 'blocker');
     return { items, canStart, settings, checkedAt: new Date().toISOString() };
   }
@@ -108,6 +111,8 @@ export class Migrations {
       migration: settings,
       preparedInMs: performance.now() - began,
     };
+    // From before its first byte on: if the app dies, the next one looks there.
+    if (request.destination.kind === 'file') await this.#machines.savingTo(entry, request.destination.path);
     const run = new ActiveRun(plan, this.#hooks(entry, receiver));
     this.#active.set(run.id, run);
     entry.run = { id: run.id, role: 'source' };
@@ -165,7 +170,11 @@ export class Migrations {
         return { live, entry, labels: { source: 'this box', destination: entry.row.settings.name } };
       }
       case 'file':
-        throw new CallError('refused', 'Saving to a file is not possible in this version.');
+        return {
+          live: undefined,
+          entry: undefined,
+          labels: { source: 'this box', destination: basename(destination.path) },
+        };
     }
   }
 
@@ -189,7 +198,9 @@ export class Migrations {
       },
       onMoved: async () => {
         const { live: before, startedAt } = entry;
-        if (receiver.entry === undefined) {
+        if (receiver.live === undefined) {
+          await this.#machines.saved(entry);
+        } else if (receiver.entry === undefined) {
           // The machine goes on in the new process. The old one has given the guest away and can go.
           await this.#machines.adopt(entry, receiver.live);
           entry.startedAt = startedAt;
@@ -201,11 +212,15 @@ export class Migrations {
         }
       },
       onStayed: async () => {
-        if (receiver.entry === undefined) await receiver.live.dispose();
+        if (receiver.entry === undefined) await receiver.live?.dispose();
+        if (receiver.live === undefined) await this.#machines.savingTo(entry, null);
         await entry.live?.look();
       },
       onUnknown: async () => {
-        if (receiver.entry === undefined && receiver.live.ended) await receiver.live.dispose();
+        // A process that has ended before it had let go of its guest has left nothing whole in the file.
+        if (receiver.live === undefined && entry.live?.ended !== false) await this.#machines.savingTo(entry, null);
+        else if (receiver.live === undefined) await entry.live?.look();
+        else if (receiver.entry === undefined && receiver.live.ended) await receiver.live.dispose();
         else if (receiver.entry === undefined) await this.#machines.keepAside(entry, receiver.live);
         await entry.live?.look();
       },
@@ -227,9 +242,9 @@ export class Migrations {
   }
 }
 
-/** Where the guest goes: a process of its own, or one of the list. */
+/** Where the guest goes: a process of its own, one of the list, or a file, which is no process. */
 interface Receiver {
-  readonly live: LiveMachine;
+  readonly live: LiveMachine | undefined;
   readonly entry: MachineEntry | undefined;
   readonly labels: ActiveRunPlan['labels'];
 }

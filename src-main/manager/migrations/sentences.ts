@@ -5,6 +5,8 @@ import type { RunOutcome } from '../../../src-shared/run.ts';
 
 export interface PhaseFacts {
   readonly machineName: string;
+  /** The file that it is saved to; undefined where it moves to another process. */
+  readonly file: string | undefined;
   readonly status: MigrationStatus;
   readonly outcome: RunOutcome;
   readonly pass: number;
@@ -22,11 +24,11 @@ export function phaseSentence(facts: PhaseFacts): string {
   const { machineName: name, outcome } = facts;
   switch (outcome) {
     case 'completed':
-      return `${name} has moved.`;
+      return facts.file === undefined ? `${name} has moved.` : `${name} is saved in ${facts.file}.`;
     case 'cancelled':
       return `Cancelled. ${name} stays where it was.`;
     case 'failed':
-      return `The move failed. ${facts.error ?? 'No reason was given.'}`;
+      return `The ${facts.file === undefined ? 'move' : 'save'} failed. ${facts.error ?? 'No reason was given.'}`;
     case 'lost-contact':
       return `An end does not answer any more. ${facts.error ?? ''}`.trim();
     case 'interrupted':
@@ -38,6 +40,7 @@ export function phaseSentence(facts: PhaseFacts): string {
 
 function activeSentence({
   machineName: name,
+  file,
   status,
   pass,
   cancelling,
@@ -45,12 +48,16 @@ function activeSentence({
   throughput,
   afterwards,
 }: PhaseFacts): string {
-  if (afterwards === 'verify') return `Verifying: does ${name} run at the destination?`;
+  const verifying =
+    file === undefined
+      ? `Verifying: does ${name} run at the destination?`
+      : `Verifying: is all of ${name} in the file?`;
+  if (afterwards === 'verify') return verifying;
   if (afterwards === 'cleanup') return `Cleaning up after ${name}.`;
   if (cancelling || status === 'cancelling') return 'Cancelling.';
   switch (status) {
     case 'none':
-      return 'Preparing both ends.';
+      return file === undefined ? 'Preparing both ends.' : 'Opening the file.';
     case 'setup':
     case 'wait-unplug':
       return 'Connecting.';
@@ -63,7 +70,7 @@ function activeSentence({
     case 'pre-switchover':
       return `Held before the switchover: ${name} is stopped and waits for your word.`;
     case 'device':
-      return 'Switching over.';
+      return file === undefined ? 'Switching over.' : `Writing the last of ${name}, which is stopped.`;
     case 'postcopy-active':
       return `Post-copy: ${name} runs at the destination and fetches the rest.`;
     case 'postcopy-paused':
@@ -74,9 +81,9 @@ function activeSentence({
     case 'colo':
       return `${name} is replicated.`;
     case 'completed':
-      return `Verifying: does ${name} run at the destination?`;
+      return verifying;
     case 'failed':
     case 'cancelled':
-      return `Where is ${name}? Asking both ends.`;
+      return `Where is ${name}? Asking${file === undefined ? ' both ends' : ' its process'}.`;
   }
 }

@@ -110,6 +110,40 @@ export function whereaboutsOf(source: AskedSource, destination: AskedDestination
   return { guest: preferred, runs: false, sentence: `${name} does not run now. ${remedy}`, ...ends };
 }
 
+/** What the source's answer means where nobody is at the other end but a file. Pure. */
+export function savedWhereaboutsOf(source: AskedSource, file: string, name: string): Whereabouts {
+  const ends = { source: source.facts, destination: NO_PROCESS };
+  if (source.phase === 'handed-over') {
+    return {
+      guest: 'file',
+      runs: false,
+      sentence: `${name} is saved in ${file}; it does not run here any more.`,
+      ...ends,
+    };
+  }
+  if (source.phase === 'silent') {
+    const sentence = `It is not known where ${name} is: its process lives and does not answer. Look at it under Machines.`;
+    return { guest: 'unknown', runs: false, sentence, ...ends };
+  }
+  if (source.phase === 'gone') {
+    const sentence = `The process of ${name} has ended before all of the guest was in ${file}.`;
+    return { guest: 'nowhere', runs: false, sentence, ...ends };
+  }
+  const running = source.facts.runState === 'running';
+  const sentence = `${name} is at the source${running ? ' and runs' : ', stopped'}.`;
+  return { guest: 'source', runs: running, sentence, ...ends };
+}
+
+/** An end that is no process. */
+export const NO_PROCESS: EndFacts = {
+  pid: null,
+  answers: false,
+  runState: null,
+  status: null,
+  contactAgeMs: null,
+  sentence: null,
+};
+
 function unknownSentence(name: string, sourceSilent: boolean, destinationSilent: boolean): string {
   if (!sourceSilent && !destinationSilent) return `No end answers that could have ${name}.`;
   const who =

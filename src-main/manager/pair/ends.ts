@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The two machines of a move, one of which may be missing where the stream is kept; and what is asked of them. */
 import type { Whereabouts } from '../../../src-shared/run.ts';
-import { askDestination, askSource, whereaboutsOf } from '../migrations/whereabouts.ts';
+import { askDestination, askSource, NO_PROCESS, whereaboutsOf } from '../migrations/whereabouts.ts';
 import type { EndFacts } from './checks.ts';
 import type { ForeignMachine } from './foreign-machine.ts';
 import type { EndRecord, Side } from './types.ts';
@@ -42,10 +42,7 @@ export async function recordOf(machine: ForeignMachine | undefined): Promise<End
   }
 }
 
-const ABSENT = {
-  facts: { pid: null, answers: false, runState: null, status: null, contactAgeMs: null, sentence: null },
-  phase: 'gone',
-} as const;
+const ABSENT = { facts: NO_PROCESS, phase: 'gone' } as const;
 
 /** Asks both ends; `uri` is where a guest without a destination was saved. */
 export async function whereIsTheGuest(ends: Ends, uri: string): Promise<Whereabouts> {
@@ -55,5 +52,5 @@ export async function whereIsTheGuest(ends: Ends, uri: string): Promise<Whereabo
   const where = whereaboutsOf(source, destination, name);
   if (ends.destination !== undefined || source.facts.status !== 'completed') return where;
   const sentence = `${name} is saved in ${uri}; it does not run here any more.`;
-  return { ...where, guest: 'nowhere', runs: false, sentence };
+  return { ...where, guest: 'file', runs: false, sentence };
 }

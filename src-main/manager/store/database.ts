@@ -12,6 +12,8 @@ const MAX_COPY_BYTES = 512 * 1024 ** 2;
 const MAX_IDLE_LOG_BYTES = 16 * 1024 ** 2;
 /** One, another that set the damaged file aside, and a third where two did so at once. */
 const MAX_ATTEMPTS = 3;
+/** Renaming three files takes another process no longer. */
+const SET_ASIDE_PATIENCE_MS = 5000;
 /** Offset of the file's two format numbers; 2 stands for a write-ahead log, 1 for none (sqlite.org/fileformat2.html). */
 const FORMAT_NUMBERS = 18;
 
@@ -44,9 +46,9 @@ export function openDatabase(options: OpenOptions): OpenedDatabase {
       // Another process may have set it aside meanwhile, under our hands: what is there now is not what failed.
       if (attempt < MAX_ATTEMPTS && file !== fileNumber(path)) continue;
       if (failure.code === 'CORRUPT' && attempt < MAX_ATTEMPTS) {
-        const moved = setAside(path);
-        if (moved === null) return openMemory(options, failure, notices);
-        notices.push(moved);
+        const moved = setAsideOnce(path, file);
+        if (moved === 'not possible') return openMemory(options, failure, notices);
+        if (moved !== 'gone already') notices.push(moved.notice);
         continue;
       }
       if (failure.code === 'READ_ONLY' || failure.code === 'FULL') {
@@ -128,21 +130,44 @@ function fileNumber(path: string): number | null {
   return statSync(path, { throwIfNoEntry: false })?.ino ?? null;
 }
 
-/** Gives a damaged file another name, its write-ahead log with it. Answers what to tell; null where that cannot be done. */
-function setAside(path: string): string | null {
+/**
+ * Of several processes that find the same file damaged, one sets it aside: the others must not do so with the new file
+ * that it then begins. SQLite's own lock on an empty file beside it is held meanwhile, and ends with its process.
+ */
+function setAsideOnce(path: string, damaged: number | null): SetAside {
+  let guard: Database.Database;
+  try {
+    guard = new Database(`${path}.lock`, { timeout: SET_ASIDE_PATIENCE_MS });
+  } catch {
+    return 'not possible';
+  }
+  try {
+    return guard.transaction(() => (fileNumber(path) === damaged ? setAside(path) : 'gone already')).exclusive();
+  } catch {
+    return 'not possible';
+  } finally {
+    guard.close();
+  }
+}
+
+/** `notice`: what to tell. `gone already`: another process has done it. */
+type SetAside = { readonly notice: string } | 'gone already' | 'not possible';
+
+/** Gives a damaged file another name, its write-ahead log with it. */
+function setAside(path: string): SetAside {
   const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d+/g, '');
   let target = `${path}.damaged-${stamp}`;
   for (let n = 2; existsSync(target); n += 1) target = `${path}.damaged-${stamp}-${String(n)}`;
   try {
-    if (!statSync(path).isFile()) return null;
+    if (!statSync(path).isFile()) return 'not possible';
     // The log first: once the file itself has gone, another process may begin a new one with a log of its own.
     for (const suffix of ['-wal', '-shm', '']) {
       if (existsSync(path + suffix)) renameSync(path + suffix, target + suffix);
     }
   } catch {
-    return null;
+    return 'not possible';
   }
-  return `the history in ${path} was damaged: it is kept as ${target}, and a new one was begun`;
+  return { notice: `the history in ${path} was damaged: it is kept as ${target}, and a new one was begun` };
 }
 
 /** A copy in memory of what is in the file; null where it cannot be read, or has no tables of this version. */

@@ -8,7 +8,17 @@ import type { Sync } from './protocol.ts';
 
 type MachineOperations = Sync<Pick<Store, 'listMachines' | 'insertMachine' | 'updateMachine' | 'removeMachine'>>;
 
-const COLUMNS = ['id', 'kind', 'settings', 'receiver', 'process', 'last_words', 'created_at', 'deleted_at'] as const;
+const COLUMNS = [
+  'id',
+  'kind',
+  'settings',
+  'receiver',
+  'process',
+  'last_words',
+  'created_at',
+  'deleted_at',
+  'saved_to',
+] as const;
 
 export function machineOperations(statements: Statements): MachineOperations {
   const write = (machine: MachineRow, verb?: string): void => {
@@ -23,6 +33,7 @@ export function machineOperations(statements: Statements): MachineOperations {
       valid.lastWords,
       valid.createdAt,
       valid.deletedAt,
+      valid.savedTo,
     );
   };
   return {
@@ -57,5 +68,6 @@ function machineOf(row: Row): MachineRow {
     lastWords: row['last_words'],
     createdAt: row['created_at'],
     deletedAt: row['deleted_at'],
+    savedTo: row['saved_to'],
   });
 }

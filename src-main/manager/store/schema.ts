@@ -88,6 +88,9 @@ export const SCHEMA_STEPS: readonly string[] = [
     value TEXT NOT NULL           -- JSON
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE machines ADD COLUMN saved_to TEXT;   -- the file that has its guest, or is to have it
+  `,
 ];
 
 export function schemaVersion(db: Database): number {

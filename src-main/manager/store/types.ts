@@ -44,6 +44,8 @@ export const machineRow = z.strictObject({
   createdAt: z.string(),
   /** Taken off the list at; null: on it. */
   deletedAt: z.string().nullable(),
+  /** The file that has its guest when there is no process; while it is being saved, the file that is to have it. */
+  savedTo: z.string().nullable(),
 });
 export type MachineRow = z.infer<typeof machineRow>;
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { canMove, machineState, type MachineFacts } from '../../../src-main/manager/machines/machine-state.ts';
 import { timeline, type Mark } from '../../../src-main/manager/migrations/timeline.ts';
+import type { FileFacts } from '../../../src-main/manager/migrations/file-facts.ts';
 import { preflightItems, type PreflightFacts } from '../../../src-main/manager/preflight.ts';
 import { controlsFor, CONTROLS } from '../../../src-shared/migration/controls.ts';
 import { MIGRATION_STATUSES } from '../../../src-shared/migration/status.ts';
@@ -65,6 +66,7 @@ describe('the controls', () => {
 const facts: MachineFacts = {
   process: 'live',
   died: false,
+  saved: false,
   runState: 'running',
   silent: false,
   role: null,
@@ -83,6 +85,9 @@ describe('the state of a machine', () => {
     [{ silent: true, role: 'source' }, 'no-contact'],
     [{ process: 'none' }, 'stopped'],
     [{ process: 'none', died: true }, 'crashed'],
+    [{ process: 'none', saved: true }, 'saved'],
+    [{ process: 'none', saved: true, died: true }, 'saved'],
+    [{ saved: true }, 'running'],
     [{ process: 'starting' }, 'starting'],
   ])('%o is %s', (change, state) => expect(machineState({ ...facts, ...change })).toBe(state));
 
@@ -113,9 +118,22 @@ describe('the pre-flight', () => {
     machine: { settings, state: 'running', canMove: { verdict: 'yes', reasons: [] } },
     destination: { kind: 'new-process' },
     receiver: null,
+    file: null,
     settings: { capabilities: {}, parameters: {} },
     memoryAvailableBytes: 1024 * MIB,
   };
+  const toFile = (change: Partial<FileFacts>): Partial<PreflightFacts> => ({
+    destination: { kind: 'file', path: '/srv/vm' },
+    file: {
+      path: '/srv/vm',
+      isAbsolute: true,
+      folder: '/srv',
+      folderState: 'writable',
+      there: 'nothing',
+      freeBytes: 1024 * MIB,
+      ...change,
+    },
+  });
   const ids = (change: Partial<PreflightFacts>, severity: string): string[] =>
     preflightItems({ ...good, ...change })
       .filter((item) => item.severity === severity)
@@ -135,7 +153,11 @@ describe('the pre-flight', () => {
     ],
     ['a run under way', { machine: { ...good.machine, canMove: { verdict: 'moving', reasons: [] } } }, 'guest-moving'],
     ['too little memory', { memoryAvailableBytes: MIB }, 'memory'],
-    ['a file', { destination: { kind: 'file', path: '/x' } }, 'transport-file'],
+    ['a file without its whole path', toFile({ path: 'vm', isAbsolute: false }), 'file'],
+    ['a file in a folder that is not there', toFile({ folderState: 'missing' }), 'file'],
+    ['a file in a folder of others', toFile({ folderState: 'not-writable' }), 'file'],
+    ['a file of others', toFile({ there: 'not-writable' }), 'file'],
+    ['a folder instead of a file', toFile({ there: 'other' }), 'file'],
     [
       'a capability without its mechanism',
       { settings: { capabilities: { 'x-colo': true }, parameters: {} } },
@@ -166,6 +188,14 @@ describe('the pre-flight', () => {
       'receiver-state',
     ],
   ])('stops %s', (_, change, id) => expect(ids(change, 'blocker')).toContain(id));
+
+  it('lets a machine be saved to a new file, and asks for a tick where a file is replaced or the disk may fill up', () => {
+    expect(ids(toFile({}), 'blocker')).toEqual([]);
+    expect(ids(toFile({}), 'risk')).toEqual([]);
+    expect(ids(toFile({ folderState: 'not-writable', there: 'file' }), 'blocker')).toEqual([]);
+    expect(ids(toFile({ there: 'file' }), 'risk')).toEqual(['file-replaced']);
+    expect(ids(toFile({ freeBytes: MIB }), 'risk')).toEqual(['file-room']);
+  });
 
   it('asks for a tick where the guest may stop for long', () => {
     expect(ids({ settings: { capabilities: {}, parameters: { 'downtime-limit': 2000 } } }, 'risk')).toEqual([

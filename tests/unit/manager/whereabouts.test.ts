@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { settleStep } from '../../../src-main/manager/machines/interrupted-run.ts';
 import {
+  savedWhereaboutsOf,
   whereaboutsOf,
   type AskedDestination,
   type AskedSource,
@@ -48,6 +49,27 @@ describe('where the guest is', () => {
     expect(whereaboutsOf(source('gone'), destination('gone'), 'db1').sentence).toBe(
       'No end answers that could have db1.',
     );
+  });
+});
+
+describe('where a guest is that is saved to a file', () => {
+  const told = (phase: AskedSource['phase']) => savedWhereaboutsOf(source(phase), '/srv/vm', 'db1');
+
+  it('is the file once the source has let go, the source before, and not known while it is silent', () => {
+    expect(told('handed-over')).toMatchObject({
+      guest: 'file',
+      runs: false,
+      sentence: 'db1 is saved in /srv/vm; it does not run here any more.',
+    });
+    for (const phase of ['idle', 'copying', 'stopped', 'returned'] as const) expect(told(phase).guest).toBe('source');
+    expect(told('silent').guest).toBe('unknown');
+  });
+
+  it('is nowhere when its process ended before', () => {
+    expect(told('gone')).toMatchObject({
+      guest: 'nowhere',
+      sentence: 'The process of db1 has ended before all of the guest was in /srv/vm.',
+    });
   });
 });
 

@@ -42,6 +42,7 @@ const machine = (change: Partial<MachineRow> = {}): MachineRow => ({
   lastWords: null,
   createdAt: '2026-01-01T00:00:00.000Z',
   deletedAt: null,
+  savedTo: null,
   ...change,
 });
 
