@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // needs: kvm
 /** What a user does, in a real Chromium, with real machines. */
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser, ServedApp } from '../support/e2e/served-app.ts';
@@ -106,6 +108,27 @@ describe('the app', () => {
     for (const button of await controls.getByRole('button').all()) expect(await button.isDisabled()).toBe(true);
     await page.getByRole('link', { name: 'Machines' }).click();
     await row('demo').getByText('Running', { exact: true }).waitFor();
+  });
+
+  it('saves a machine to a file, and restores it where it was', async () => {
+    const file = join(app.home, 'demo.state');
+    await row('demo').getByText('Running', { exact: true }).waitFor();
+    await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
+    await page.getByRole('radio', { name: /^A file/ }).check();
+    await page.getByRole('textbox', { name: 'File' }).fill(file);
+    await page.getByRole('button', { name: 'Pre-flight' }).click();
+    await page.getByRole('button', { name: 'Save it' }).click();
+    await heading(`demo is saved in ${file}.`).waitFor();
+    await page
+      .getByRole('region', { name: 'Where is my VM?' })
+      .getByText(`demo is saved in ${file}; it does not run here any more.`)
+      .waitFor();
+    await page.getByRole('link', { name: 'Machines' }).click();
+    await row('demo').getByText('Saved', { exact: true }).waitFor();
+    await row('demo').getByRole('button', { name: 'Restore' }).click();
+    await row('demo').getByText('Running', { exact: true }).waitFor();
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(complaints).toEqual([]);
   });
 
   it('holds a move before the switchover until the user lets it go on', async () => {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, vi } from 'vitest';
 import { identityOf, isGone } from '../../../src-main/manager/store/process-identity.ts';
@@ -87,6 +89,27 @@ describe('the schema', () => {
       expect(shape(stepped)).toEqual(shape(direct));
       expect(schemaVersion(stepped)).toBe(steps.length);
     }
+  });
+
+  it('keeps the machines of the first release, which were saved to no file', async () => {
+    using place = storeFolder();
+    mkdirSync(dirname(place.path), { recursive: true });
+    const db = new Database(place.path);
+    migrateSchema(db, SCHEMA_STEPS.slice(0, 1));
+    const settings = {
+      ...{ name: 'db1', memoryBytes: 2 ** 26, cpus: 1, cpuModel: 'x86-64-v2', workingSetBytes: 2 ** 24, dirtyRate: 0 },
+      lifetime: 'attached',
+    };
+    db.prepare('INSERT INTO machines VALUES (?, ?, ?, 0, NULL, NULL, ?, NULL)').run(
+      '4c344722-8b2c-4ea1-8b23-00f12826127c',
+      'godwit',
+      JSON.stringify(settings),
+      '2026-01-01T00:00:00.000Z',
+    );
+    db.close();
+    const store = await openStore({ path: place.path });
+    expect(await store.listMachines()).toMatchObject([{ settings, savedTo: null }]);
+    await store.close();
   });
 
   it('stays as it was when a step fails', () => {
