@@ -17,6 +17,16 @@ import type { MachineLink } from '../machines/link.ts';
 
 const phaseReply = z.object({ side: z.string(), phase: z.string(), sentence: z.string() });
 
+/** An end that is no process, or does not answer. */
+export const NO_PROCESS: EndFacts = {
+  pid: null,
+  answers: false,
+  runState: null,
+  status: null,
+  contactAgeMs: null,
+  sentence: null,
+};
+
 /** The end of a process is often noticed a moment after that of its connection. */
 const EXIT_SHOWS_WITHIN_MS = 1000;
 
@@ -60,14 +70,6 @@ async function silentOrGone({ process }: AskableMachine, facts: EndFacts): Promi
 }
 
 async function ask(machine: AskableMachine): Promise<{ readonly facts: EndFacts; readonly phase: string | null }> {
-  const absent: EndFacts = {
-    pid: null,
-    answers: false,
-    runState: null,
-    status: null,
-    contactAgeMs: null,
-    sentence: null,
-  };
   const { pid } = machine.process;
   try {
     const runState = await machine.link.runState();
@@ -80,7 +82,7 @@ async function ask(machine: AskableMachine): Promise<{ readonly facts: EndFacts;
     const sentence = said === null ? null : plainText(said.sentence);
     return { facts: { pid, answers: true, runState, status, contactAgeMs: 0, sentence }, phase: said?.phase ?? null };
   } catch {
-    return { facts: { ...absent, pid, contactAgeMs: machine.contactAgeMs }, phase: null };
+    return { facts: { ...NO_PROCESS, pid, contactAgeMs: machine.contactAgeMs }, phase: null };
   }
 }
 
@@ -133,16 +135,6 @@ export function savedWhereaboutsOf(source: AskedSource, file: string, name: stri
   const sentence = `${name} is at the source${running ? ' and runs' : ', stopped'}.`;
   return { guest: 'source', runs: running, sentence, ...ends };
 }
-
-/** An end that is no process. */
-export const NO_PROCESS: EndFacts = {
-  pid: null,
-  answers: false,
-  runState: null,
-  status: null,
-  contactAgeMs: null,
-  sentence: null,
-};
 
 function unknownSentence(name: string, sourceSilent: boolean, destinationSilent: boolean): string {
   if (!sourceSilent && !destinationSilent) return `No end answers that could have ${name}.`;
