@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A guest in a file: how it gets back into a machine. */
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '../../../src-shared/call-error.ts';
@@ -20,7 +21,8 @@ export function fileChannels(filename: string): readonly Readonly<Record<string,
 export async function checkSavedGuest(file: string): Promise<void> {
   let begins: Buffer;
   try {
-    const handle = await open(file, 'r');
+    // Not to wait for the writer of a pipe.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       if (!(await handle.stat()).isFile()) throw new CallError('refused', `${file} is not a file.`);
       const { buffer, bytesRead } = await handle.read(Buffer.alloc(MAGIC.length), 0, MAGIC.length, 0);
