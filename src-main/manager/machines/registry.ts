@@ -121,14 +121,20 @@ export class MachineRegistry {
     const entry = this.entry(id);
     if (entry.process !== 'none') throw new CallError('refused', `${entry.row.settings.name} has a process already.`);
     const file = fileOf(entry, from);
-    if (file !== null) await checkSavedGuest(file);
+    // Before anything is waited for: two starts at once start one process.
     entry.process = 'starting';
+    if (file !== null) {
+      await checkSavedGuest(file).catch((error: unknown) => {
+        entry.process = 'none';
+        throw error;
+      });
+    }
     entry.died = false;
     this.changed(entry);
     try {
       const live = await this.startProcess(entry, entry.row.receiver, file);
       await this.adopt(entry, live);
-      if (!entry.row.receiver) entry.startedAt = performance.now();
+      if (!entry.row.receiver || file !== null) entry.startedAt = performance.now();
       await this.#change(entry, { savedTo: null });
     } catch (error) {
       entry.process = 'none';

@@ -237,7 +237,12 @@ export class ActiveRun {
   async where(): Promise<Whereabouts> {
     const { source, destination, settings } = this.#plan;
     if (destination === undefined) {
-      this.#where = savedWhereaboutsOf(await askSource(source), this.#file ?? '', settings.name);
+      this.#where = savedWhereaboutsOf(
+        await askSource(source),
+        this.#status === 'completed',
+        this.#file ?? '',
+        settings.name,
+      );
       return this.#where;
     }
     const [left, right] = await Promise.all([askSource(source), askDestination(destination)]);
@@ -329,6 +334,9 @@ export class ActiveRun {
     if (outcome === 'completed' && where.guest !== (destination === undefined ? 'file' : 'destination')) {
       outcome = 'lost-contact';
       error = where.sentence;
+    } else if (outcome === 'failed' && where.guest === 'file') {
+      // It had said so before it was lost.
+      [outcome, error] = ['completed', null];
     } else if (outcome === 'failed') {
       if (['source', 'destination', 'nowhere'].includes(where.guest)) error = `${withStop(error)} ${where.sentence}`;
       else outcome = 'lost-contact';

@@ -112,10 +112,13 @@ export function whereaboutsOf(source: AskedSource, destination: AskedDestination
   return { guest: preferred, runs: false, sentence: `${name} does not run now. ${remedy}`, ...ends };
 }
 
-/** What the source's answer means where nobody is at the other end but a file. Pure. */
-export function savedWhereaboutsOf(source: AskedSource, file: string, name: string): Whereabouts {
+/**
+ * What the source's answer means where nobody is at the other end but a file. `letGo`: it has said `completed`, after which
+ * it never runs the guest by itself, whatever becomes of it. Pure.
+ */
+export function savedWhereaboutsOf(source: AskedSource, letGo: boolean, file: string, name: string): Whereabouts {
   const ends = { source: source.facts, destination: NO_PROCESS };
-  if (source.phase === 'handed-over') {
+  if (source.phase === 'handed-over' || letGo) {
     return {
       guest: 'file',
       runs: false,

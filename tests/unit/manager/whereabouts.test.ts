@@ -53,7 +53,8 @@ describe('where the guest is', () => {
 });
 
 describe('where a guest is that is saved to a file', () => {
-  const told = (phase: AskedSource['phase']) => savedWhereaboutsOf(source(phase), '/srv/vm', 'db1');
+  const told = (phase: AskedSource['phase'], letGo = false) =>
+    savedWhereaboutsOf(source(phase), letGo, '/srv/vm', 'db1');
 
   it('is the file once the source has let go, the source before, and not known while it is silent', () => {
     expect(told('handed-over')).toMatchObject({
@@ -63,6 +64,10 @@ describe('where a guest is that is saved to a file', () => {
     });
     for (const phase of ['idle', 'copying', 'stopped', 'returned'] as const) expect(told(phase).guest).toBe('source');
     expect(told('silent').guest).toBe('unknown');
+  });
+
+  it('is the file whatever becomes of a source that has said that it let go', () => {
+    for (const phase of ['gone', 'silent'] as const) expect(told(phase, true).guest).toBe('file');
   });
 
   it('is nowhere when its process ended before', () => {
