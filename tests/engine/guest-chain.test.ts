@@ -50,6 +50,8 @@ async function begin(way: Way, source: TestMachine, destination: TestMachine): P
     case 'file':
     case 'compressed file': {
       const packed = way === 'compressed file';
+      // Nobody waits for a guest that is being saved: what it writes meanwhile need not be outrun.
+      await source.execute('migrate-set-parameters', { 'downtime-limit': 60_000 });
       await source.execute('migrate', { uri: packed ? `exec:gzip -1 > ${between}` : `file:${between}` });
       await source.untilStatus('completed', 'failed', 'cancelled');
       await destination.execute('migrate-incoming', { uri: packed ? `exec:gzip -dc < ${between}` : `file:${between}` });
@@ -76,7 +78,7 @@ function heartbeatsOfAll(machine: TestMachine): ReturnType<TestMachine['heartbea
 
 it(`goes through ${MOVES} machines and every generation of its memory goes on`, { timeout: 240_000 }, async () => {
   const left: TestMachine[] = [];
-  let now = await startMachine({ ...SHAPE, guest: { dirtyRate: 2000, workingSetBytes: 8 * MIB } });
+  let now = await startMachine({ ...SHAPE, guest: { dirtyRate: 1000, workingSetBytes: 8 * MIB } });
   try {
     await heartbeatsOfAll(now);
     for (let move = 1; move <= MOVES; move += 1) {
