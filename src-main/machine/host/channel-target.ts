@@ -30,7 +30,8 @@ export function requestedAddress(request: {
 }
 
 /**
- * Where a source's stream goes; a descriptor is taken out of the table. The name of a service is looked up by then only, so that it fails as an attempt does.
+ * Where a source's stream goes; a descriptor is taken out of the table. The name of a service is looked up by then only,
+ * so that it fails as an attempt does.
  */
 export function outgoingTarget(
   address: MigrationAddress,
