@@ -321,10 +321,24 @@ describe('godwit inspect', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ error: { offset: 5000 } });
   });
 
+  it('reads further channels, each told by an option of its own', async () => {
+    const at = join(import.meta.dirname, '..', 'fixtures', 'channels', 'q72-none-multifd-zlib');
+    const [main = '', ...channels] = ['main.bin', 'multifd-c1.bin', 'multifd-c2.bin'].map((name) => join(at, name));
+    const { code, stdout } = await run(main, ...channels.flatMap((path) => ['--channel', path]), '--json');
+    expect(code).toBe(0);
+    const report = JSON.parse(stdout) as InspectReport;
+    expect(report.channels?.map(({ kind, file }) => [kind, channels.includes(file)])).toEqual([
+      ['multifd', true],
+      ['multifd', true],
+    ]);
+    expect(report.ram?.blocks.every(({ pages, usedBytes }) => pages === usedBytes / 4096)).toBe(true);
+  });
+
   it.each([
     [['/nonexistent'], 1, /^godwit: cannot open the stream: ENOENT.*\n$/],
     [['/dev/null'], 1, /^godwit: \/dev\/null is not a regular file.*\n$/],
-    [['x', '--channel', 'y'], 2, /^godwit: --channel is not built yet.*\n$/],
+    [['/dev/null', '--channel'], 2, /^godwit: option '--channel <file>' argument missing.*\n$/],
+    [[capturedStream('q72-none-norp').path, '--channel', '/nonexistent'], 1, /^godwit: .*ENOENT.*'\/nonexistent'\n$/],
     [[], 2, /^godwit: missing required argument 'file'.*\n$/],
   ])('refuses %j with exit code %i', async (args, code, says) => {
     const result = await run(...args);
