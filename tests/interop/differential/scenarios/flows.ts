@@ -16,7 +16,9 @@ const copying = (...names: readonly string[]): Step[] => [
   ...on(...names),
   listen,
   go,
+  // Both: what an end has not noticed yet is not told when the other one is ended.
   awaitStatus('source', 'active'),
+  awaitStatus('destination', 'active'),
 ];
 const ends: Step[] = [
   awaitStatus('source', 'completed'),
@@ -152,7 +154,6 @@ export const flowScenarios: readonly Scenario[] = [
     ends: both,
     steps: [
       ...copying(),
-      awaitStatus('destination', 'active'),
       { do: 'kill', end: 'source' },
       { do: 'await-exit', end: 'destination' },
     ],
