@@ -152,11 +152,7 @@ export const flowScenarios: readonly Scenario[] = [
   {
     name: 'the source dies while memory is copied',
     ends: both,
-    steps: [
-      ...copying(),
-      { do: 'kill', end: 'source' },
-      { do: 'await-exit', end: 'destination' },
-    ],
+    steps: [...copying(), { do: 'kill', end: 'source' }, { do: 'await-exit', end: 'destination' }],
   },
   {
     name: 'the source is told to quit while memory is copied',
