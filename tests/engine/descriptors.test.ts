@@ -192,7 +192,17 @@ describe('--incoming fd:N', () => {
       (reply) => (reply as { status: string }).status === 'running',
     );
     expect(await memoryHash(qmp, 'loaded')).toBe(hash);
+    // It was used, and its number may be another's by now.
+    await expect(qmp.execute('migrate-incoming', { uri: 'fd:3' })).rejects.toThrow('has already been started');
     await qmp.close();
+  });
+
+  it('is never the connection by which an attached machine notices the end of its parent', async () => {
+    await using machine = await startMachine({ ...NONE, incoming: 'defer' });
+    await expect(machine.execute('migrate-incoming', { uri: 'fd:3' })).rejects.toThrow(
+      "Invalid file descriptor number '3': this machine was not started with it",
+    );
+    expect(await machine.runState()).toBe('inmigrate');
   });
 
   it.each([

@@ -174,6 +174,24 @@ describe('channels that do not belong together', () => {
     await expect(inspect(copy, copy.channels[0])).rejects.toThrow(/would overwrite the stream/);
   });
 
+  it('that change their compression on the way are refused', async () => {
+    const given = capture('q72-none-multifd-zlib');
+    const bytes = bytesOf(given.channels[1] ?? '');
+    const packets: number[] = [];
+    for (let at = 64; at < bytes.length;) {
+      const normal = bytes.readUInt32BE(at + 16);
+      if (normal > 0) packets.push(at);
+      at += 1344 + (normal > 0 ? bytes.readUInt32BE(at + 20) : 0);
+    }
+    const second = packets[1] ?? 0;
+    bytes.writeUInt32BE((bytes.readUInt32BE(second + 8) & ~0x3e) | 0x04, second + 8);
+    const { error } = await inspect(withChannel(given, 1, bytes));
+    expect(error).toMatchObject({
+      offset: second,
+      reason: 'the packet is compressed by zstd, those before it by zlib',
+    });
+  });
+
   it('that would fill the memory when they are decompressed are refused at once', async () => {
     const given = capture('q72-none-multifd-zlib');
     const bomb = deflateSync(Buffer.alloc(64 << 20), { finishFlush: constants.Z_SYNC_FLUSH });

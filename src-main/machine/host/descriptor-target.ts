@@ -3,7 +3,7 @@
 import { closeSync, fstatSync } from 'node:fs';
 import type { FdTarget } from '../engine/channels/target.ts';
 import type { DescriptorTable } from './descriptor-table.ts';
-import { isInherited } from './inherited-descriptors.ts';
+import { takeInherited } from './inherited-descriptors.ts';
 import { Refusal } from './refusal.ts';
 
 /** A source's: always by its name. */
@@ -29,7 +29,7 @@ function inherited(name: string): number {
   const descriptor = /^\d{1,9}$/.test(name) ? Number(name) : Number.NaN;
   if (Number.isNaN(descriptor)) throw new Refusal(`Invalid file descriptor number '${name}'`);
   if (descriptor <= 2) throw new Refusal(`Invalid file descriptor number '${name}': 0 to 2 are the machine's own`);
-  if (!isInherited(descriptor)) {
+  if (!takeInherited(descriptor)) {
     throw new Refusal(`Invalid file descriptor number '${name}': this machine was not started with it`);
   }
   return descriptor;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The descriptors that this process was started with. Looked at when the module is loaded: later ones are its own. */
 import { fstatSync, readdirSync, readFileSync, type Stats } from 'node:fs';
+import { watchedDescriptor } from './parent-watch.ts';
 
 const FIRST_BEYOND_STDIO = 3;
 const inherited = new Set(findInherited());
 
-/** Whether whoever started the process gave it this descriptor, beyond the three of every process. */
-export function isInherited(descriptor: number): boolean {
-  return inherited.has(descriptor);
+/**
+ * Whether whoever started the process gave it this descriptor, beyond the three of every process and the one that tells
+ * of its parent's end. From here on the caller's: asked again, the answer is no, since the number may be another file's.
+ */
+export function takeInherited(descriptor: number): boolean {
+  return descriptor !== watchedDescriptor() && inherited.delete(descriptor);
 }
 
 /**

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How a machine's monitors are reached: unix sockets whose clients may pass descriptors (`getfd`). */
 import { closeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cannotListen, preparePath } from '../../control/listener.ts';
 import type { Connection, ConnectionHandlers, Listener } from '../../control/listener.ts';
 import { codeOf } from '../engine/errors.ts';
-import { native, type Cancellable, type Channel, type Listener as NativeListener } from '../native/index.ts';
+import { native, type Channel, type Listener as NativeListener } from '../native/index.ts';
+
+/** A failure that stays must not keep the machine busy. */
+const AFTER_FAILURE_MS = 100;
 
 export class MonitorListener implements Listener {
   #listener: NativeListener | undefined;
@@ -34,13 +38,19 @@ function openListener(path: string): NativeListener {
 /** Until the listener is closed. */
 async function acceptAll(listener: NativeListener, accept: (connection: Connection) => void): Promise<void> {
   for (;;) {
-    const pending: Cancellable<Channel> = listener.accept({ descriptors: true });
-    try {
-      accept(new MonitorConnection(await pending.promise));
-    } catch (error) {
-      // One connection that cannot be had is that client's loss; the listener waits out a lack of descriptors itself.
-      if (codeOf(error) === 'ECANCELED') return;
-    }
+    const channel = await nextChannel(listener);
+    if (channel === 'closed') return;
+    if (channel === undefined) await sleep(AFTER_FAILURE_MS);
+    else accept(new MonitorConnection(channel));
+  }
+}
+
+/** Undefined where one connection cannot be had: that client's loss. A lack of descriptors is waited out below. */
+async function nextChannel(listener: NativeListener): Promise<Channel | 'closed' | undefined> {
+  try {
+    return await listener.accept({ descriptors: true }).promise;
+  } catch (error) {
+    return codeOf(error) === 'ECANCELED' ? 'closed' : undefined;
   }
 }
 

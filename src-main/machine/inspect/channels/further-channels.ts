@@ -16,7 +16,6 @@ interface OpenedChannel<T extends ChannelReport> {
 
 /** A migration has at most 255 multifd channels, and may have been recovered a few times. */
 const MAX_CHANNELS = 300;
-const STREAM_MAGIC = 0x5145564d;
 /** Content type and major version of a TLS record. */
 const TLS_HANDSHAKE = 0x1603;
 /** RAM records have one of these in the low bits of their first eight bytes. */
@@ -109,7 +108,7 @@ async function kindOf(path: string, file: StreamFile): Promise<ChannelReport['ki
   if (head.length === 0) return 'preempt';
   const word = head.length < 4 ? 0 : head.readUInt32BE(0);
   if (word === MULTIFD_MAGIC) return 'multifd';
-  if (word === STREAM_MAGIC) throw new InspectError('FILE', `${path} is a main channel: there can be one only`);
+  if (word === wire.FILE_MAGIC) throw new InspectError('FILE', `${path} is a main channel: there can be one only`);
   if (word >>> 16 === TLS_HANDSHAKE) throw new InspectError('FILE', `${path} is encrypted (TLS): it cannot be read`);
   const [type] = head;
   if (type === wire.SECTION_COMMAND || type === wire.SECTION_PART) return 'resumed';

@@ -109,6 +109,9 @@ export class MultifdChannel {
       case 'zstd':
         if (bytes === 0) return data;
         this.#inflater ??= new PacketInflater(method);
+        if (this.#inflater.method !== method) {
+          throw new PacketError(`is compressed by ${method}, those before it by ${this.#inflater.method}`);
+        }
         return await this.#inflater.inflate(data, bytes);
       case 'qpl':
       case 'uadk':

@@ -9,6 +9,7 @@ import { messageOf } from '../../engine/errors.ts';
 import { PacketError } from './multifd-packet.ts';
 
 export class PacketInflater {
+  readonly method: 'zlib' | 'zstd';
   readonly #stream;
   #expected = 0;
   #received: Buffer[] = [];
@@ -16,6 +17,7 @@ export class PacketInflater {
   #failure: Error | undefined;
 
   constructor(method: 'zlib' | 'zstd') {
+    this.method = method;
     this.#stream = method === 'zlib' ? createInflate() : createZstdDecompress();
     this.#stream.on('data', (bytes: Buffer) => this.#take(bytes));
     this.#stream.on('error', (error: Error) => (this.#failure ??= error));
