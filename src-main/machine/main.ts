@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Entry of one machine process. Ready is one line of JSON on stdout; the last words are one line on stderr. */
+/** Entry of one machine process, whatever runs it: a child, an Electron utility process. Ready is one line of JSON on stdout; the last words are one line on stderr. */
 import { Command, CommanderError } from 'commander';
 import { plainText } from '../../src-shared/plain-text.ts';
 import { UsageError } from '../../src-shared/usage-error.ts';
@@ -26,7 +26,8 @@ async function main(): Promise<number> {
     .allowExcessArguments(false)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
-  command.parse();
+  // Said, not guessed: inside Electron commander would look for the arguments elsewhere.
+  command.parse(process.argv.slice(2), { from: 'user' });
   const texts = command.opts<MachineOptionTexts & { probe?: boolean }>();
   return texts.probe === true ? probe() : run(texts);
 }
@@ -42,3 +43,5 @@ function lastWords(error: unknown): number {
 }
 
 process.exitCode = await main().catch(lastWords);
+// A utility process of Electron has no end of its own: it would wait for messages for ever.
+if ('parentPort' in process) process.exit();

@@ -9,6 +9,7 @@ import { SHIPPED_PROFILES } from '../../src-shared/profile.ts';
 import { recordedRunView } from '../../src-shared/recorded-view.ts';
 import { RUN_OUTCOMES, type RunOutcome } from '../../src-shared/run.ts';
 import { EventLog } from './event-log.ts';
+import type { StartAttached } from './machines/attached-process.ts';
 import { MachineRegistry } from './machines/registry.ts';
 import { readSerial } from './machines/serial-output.ts';
 import type { Manager } from './manager.ts';
@@ -35,6 +36,8 @@ export interface ManagerOptions {
   readonly vehicle: 'served' | 'desktop';
   /** The store's file; by default in the data folder. */
   readonly storePath?: string;
+  /** How the processes of attached machines are run; by default as children of this one. */
+  readonly startAttached?: StartAttached;
 }
 
 type Handlers = {
@@ -47,7 +50,8 @@ type Handlers = {
 export async function createManager(options: ManagerOptions): Promise<Manager> {
   const events = new EventLog();
   const store = await openStore(options.storePath === undefined ? {} : { path: options.storePath });
-  const machines = new MachineRegistry({ store, events });
+  const { startAttached } = options;
+  const machines = new MachineRegistry({ store, events, ...(startAttached !== undefined && { startAttached }) });
   const migrations = new Migrations({ store, events, machines });
   for (const text of store.notices) events.emit('notice', { level: 'warning', text });
   store.onProblem((problem) => {

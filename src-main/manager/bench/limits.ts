@@ -8,12 +8,14 @@ import * as net from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { moduleBeside } from '../../../src-shared/module-beside.ts';
 import { makeRunFolder } from '../paths.ts';
+import { nodeEnvironment } from '../system/node-environment.ts';
 import type { BenchRow, Transport } from './rows.ts';
 import { BenchError } from './types.ts';
 import type { LimitKind } from './types.ts';
 
-const WORKER = fileURLToPath(new URL('./limit-worker.ts', import.meta.url));
+const WORKER = fileURLToPath(moduleBeside(import.meta.url, './limit-worker'));
 
 const workerReport = z.object({ ms: z.number().positive(), bytes: z.number() });
 
@@ -83,7 +85,7 @@ type WorkerInput = 'ignore' | net.Socket;
 async function runWorker(work: string, bytes: number, input: WorkerInput, signal: AbortSignal): Promise<number> {
   const stdio: StdioOptions = [input, 'pipe', 'pipe'];
   // Ctrl-C in a terminal reaches the manager alone; the signal then ends the worker.
-  const options = { stdio, signal, killSignal: 'SIGKILL', detached: true } as const;
+  const options = { stdio, signal, killSignal: 'SIGKILL', detached: true, env: nodeEnvironment() } as const;
   const child: ChildProcess = spawn(process.execPath, [WORKER, work, String(bytes)], options);
   let [stdout, stderr] = ['', ''];
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));

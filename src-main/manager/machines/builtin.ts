@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Godwit's own machines: one child process each, with its sockets in a private folder. */
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+/** Godwit's own machines: one process each, with its sockets in a private folder. */
 import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { moduleBeside } from '../../../src-shared/module-beside.ts';
 import { formatSizeExactly } from '../../../src-shared/sizes.ts';
 import { plainText } from '../../../src-shared/plain-text.ts';
 import { deadlines } from '../deadlines.ts';
 import { makeRunFolder } from '../paths.ts';
+import { startChildProcess, type AttachedProcess, type StartAttached } from './attached-process.ts';
 
 /** The machine's entry. The manager knows its path and its options, and imports nothing of it. */
-export const MACHINE_ENTRY = fileURLToPath(new URL('../../machine/main.ts', import.meta.url));
+export const MACHINE_ENTRY = fileURLToPath(moduleBeside(import.meta.url, '../../machine/main'));
 
 /** What is kept of a machine's stderr: enough for its last words, however much it says. */
 const MAX_STDERR_BYTES = 16 * 1024;
@@ -62,6 +63,7 @@ export interface MachineExit {
 
 export interface MachineProcess {
   readonly name: string;
+  /** -1 before there is one; from `ready` on it is there. */
   readonly pid: number;
   /** The manager's QMP socket. */
   readonly qmpPath: string;
@@ -84,7 +86,7 @@ export interface MachineProcess {
 }
 
 /** Machines not disposed of yet: whatever way this process exits, none outlives it and no folder stays. */
-const undisposed = new Set<{ readonly child: ChildProcess; readonly folder: string }>();
+const undisposed = new Set<{ readonly child: AttachedProcess; readonly folder: string }>();
 process.once('exit', () => {
   for (const { child, folder } of undisposed) {
     child.kill('SIGKILL');
@@ -130,30 +132,25 @@ function guestArgument(guest: DemoGuestSettings): string {
  * Starts a machine process. Throws only when its folder cannot be made; everything later shows in `ready` and
  * `exited`. The process ends with this one, also when this one is killed.
  */
-export function spawnMachine(options: MachineSpawnOptions): MachineProcess {
+export function spawnMachine(options: MachineSpawnOptions, start: StartAttached = startChildProcess): MachineProcess {
   const folder = makeRunFolder();
   const sockets = {
     qmpPath: join(folder, 'qmp.sock'),
     userQmpPath: join(folder, 'user.sock'),
     serialPath: join(folder, 'serial.log'),
   };
-  // A group of its own: Ctrl-C in a terminal reaches the manager alone, which then cancels in order. Descriptor 3 is
-  // the pipe whose end tells the machine that its manager is gone.
-  const child = spawn(process.execPath, [MACHINE_ENTRY, ...machineArguments(options, sockets)], {
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    env: { ...process.env, GODWIT_PARENT_FD: '3' },
-    detached: true,
-  });
-  child.stdio[3]?.on('error', () => undefined); // the machine went away: `exited` tells
+  const child = start(MACHINE_ENTRY, machineArguments(options, sockets), folder);
   const entry = { child, folder };
   undisposed.add(entry);
-  const stderr = collectStderr(child);
+  const stderr = collectStderr(child.stderr);
   const exited = watchExit(child, stderr);
-  const ready = watchReady(child, exited, options);
+  const ready = watchReady(child.stdout, exited, options);
   ready.catch(() => undefined); // whoever waits for it hears of it; nobody has to
   return {
     name: options.name,
-    pid: child.pid ?? -1,
+    get pid() {
+      return child.pid ?? -1;
+    },
     ...sockets,
     folder,
     ready,
@@ -168,23 +165,17 @@ export function spawnMachine(options: MachineSpawnOptions): MachineProcess {
 }
 
 /** Answers a function that gives the end of what the machine has written on stderr. */
-function collectStderr(child: ChildProcess): () => string {
+function collectStderr(stream: Readable | null): () => string {
   let stderr = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+  stream?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-MAX_STDERR_BYTES);
   });
   return () => stderr;
 }
 
-function watchExit(child: ChildProcess, stderr: () => string): Promise<MachineExit> {
-  return new Promise((resolve) => {
-    child.once('error', (error) => {
-      resolve({ code: null, signal: null, lastWords: `cannot start ${process.execPath}: ${error.message}` });
-    });
-    child.once('close', (code, signal) => {
-      resolve({ code, signal, lastWords: lastWordsOf(stderr()) });
-    });
-  });
+async function watchExit(child: AttachedProcess, stderr: () => string): Promise<MachineExit> {
+  const { code, signal, failure } = await child.exited;
+  return { code, signal, lastWords: failure ?? lastWordsOf(stderr()) };
 }
 
 /** The newest line that starts with `godwit: `, else the newest line. */
@@ -200,7 +191,11 @@ export function describeExit(exit: MachineExit): string {
   return exit.signal === null ? `exit code ${String(exit.code)}` : `killed by ${exit.signal}`;
 }
 
-function watchReady(child: ChildProcess, exited: Promise<MachineExit>, options: MachineSpawnOptions): Promise<void> {
+function watchReady(
+  stdout: Readable | null,
+  exited: Promise<MachineExit>,
+  options: MachineSpawnOptions,
+): Promise<void> {
   const deadlineMs = deadlines.machineReady + (options.memoryBytes / 1024 ** 3) * deadlines.machineReadyPerGiB;
   return new Promise((resolve, reject) => {
     const fail = (reason: string): void => {
@@ -215,11 +210,11 @@ function watchReady(child: ChildProcess, exited: Promise<MachineExit>, options: 
       const saidReady = text.split('\n').slice(0, -1).some(isReadyLine);
       if (!saidReady && text.length <= MAX_READY_BYTES) return;
       clearTimeout(timer);
-      child.stdout?.off('data', onData).resume();
+      stdout?.off('data', onData).resume();
       if (saidReady) resolve();
       else fail('it wrote something else where its ready line should be');
     };
-    child.stdout?.setEncoding('utf8').on('data', onData);
+    stdout?.setEncoding('utf8').on('data', onData);
     void exited.then((exit) => {
       clearTimeout(timer);
       fail(describeExit(exit));
@@ -236,7 +231,7 @@ function isReadyLine(line: string): boolean {
   }
 }
 
-async function disposeMachine(child: ChildProcess, exited: Promise<MachineExit>, folder: string): Promise<void> {
+async function disposeMachine(child: AttachedProcess, exited: Promise<MachineExit>, folder: string): Promise<void> {
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), deadlines.machineEnd);
   await exited;

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { deadlines } from '../deadlines.ts';
 import { ensureRuntimeDir } from '../paths.ts';
+import { nodeEnvironment } from '../system/node-environment.ts';
 import { identityOf, isGone } from '../store/process-identity.ts';
 import { processIdentity, type MachineProcessFacts, type ProcessIdentity } from '../store/types.ts';
 import {
@@ -107,8 +108,8 @@ function isOurs(folder: string): boolean {
 
 /** The machine must not take a parent's pipe or debug settings for its own. */
 function environment(): NodeJS.ProcessEnv {
-  const { GODWIT_PARENT_FD: _parent, NODE_OPTIONS: _options, ...rest } = process.env;
-  return rest;
+  const { GODWIT_PARENT_FD: _pipe, GODWIT_PARENT_SOCKET: _socket, NODE_OPTIONS: _options, ...rest } = process.env;
+  return nodeEnvironment(rest);
 }
 
 function pathsIn(folder: string) {

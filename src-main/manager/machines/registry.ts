@@ -8,6 +8,7 @@ import { untilStill } from '../migrations/until-still.ts';
 import { identityOf } from '../store/process-identity.ts';
 import type { Store } from '../store/store.ts';
 import type { MachineRow } from '../store/types.ts';
+import { startChildProcess, type StartAttached } from './attached-process.ts';
 import { describeExit, spawnMachine } from './builtin.ts';
 import { startDetachedMachine, findDetachedMachine } from './detached.ts';
 import { joinLeftovers, type LeftoverHost } from './leftover-processes.ts';
@@ -28,11 +29,14 @@ const MAX_NAME = 60;
 export interface RegistryOptions {
   readonly store: Store;
   readonly events: EventLog;
+  /** How the processes of attached machines are run; by default as children of this one. */
+  readonly startAttached?: StartAttached;
 }
 
 export class MachineRegistry {
   readonly #store: Store;
   readonly #events: EventLog;
+  readonly #startAttached: StartAttached;
   readonly #entries = new Map<string, MachineEntry>();
   readonly #deleted = new Map<string, { readonly entry: MachineEntry; readonly timer: NodeJS.Timeout }>();
   readonly #eventListeners = new Set<(entry: MachineEntry, event: MachineEvent) => void>();
@@ -40,9 +44,10 @@ export class MachineRegistry {
   readonly #coming = new Set<Promise<LiveMachine>>();
   #closing = false;
 
-  constructor({ store, events }: RegistryOptions) {
+  constructor({ store, events, startAttached = startChildProcess }: RegistryOptions) {
     this.#store = store;
     this.#events = events;
+    this.#startAttached = startAttached;
   }
 
   /**
@@ -168,7 +173,9 @@ export class MachineRegistry {
   #startLive(entry: MachineEntry, incoming: boolean): Promise<LiveMachine> {
     const { settings } = entry.row;
     const start: StartProcess =
-      settings.lifetime === 'detached' ? (options) => startDetachedMachine(options, entry.id) : spawnMachine;
+      settings.lifetime === 'detached'
+        ? (options) => startDetachedMachine(options, entry.id)
+        : (options) => spawnMachine(options, this.#startAttached);
     return LiveMachine.start(spawnOptions(settings, incoming), this.#hooks(entry), start);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The store's face: each call is a message to its thread and back. */
 import { Worker } from 'node:worker_threads';
+import { moduleBeside } from '../../../src-shared/module-beside.ts';
 import { dataFilePath } from '../paths.ts';
 import { OPERATIONS } from './protocol.ts';
 import type { OperationName, Request, Response, StoreErrorData, WorkerOptions } from './protocol.ts';
@@ -60,7 +61,7 @@ class ThreadPort {
 
   constructor(path: string, workerData: WorkerOptions) {
     this.#path = path;
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData, name: 'godwit-store' });
+    this.#worker = new Worker(moduleBeside(import.meta.url, './worker'), { workerData, name: 'godwit-store' });
     this.opened = new Promise((resolve, reject) => {
       this.#worker.on('message', (response: Response) => {
         if (response.kind === 'opened') {

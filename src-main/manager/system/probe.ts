@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { z } from 'zod';
 import { deadlines } from '../deadlines.ts';
 import { lastWordsOf, MACHINE_ENTRY } from '../machines/builtin.ts';
+import { nodeEnvironment } from './node-environment.ts';
 
 const report = z.object({
   kvm: z.object({ apiVersion: z.number(), capabilities: z.record(z.string(), z.number()) }).nullable(),
@@ -24,6 +25,7 @@ export async function probeMachine(): Promise<MachineProbe | { readonly error: s
     const { stdout } = await run(process.execPath, [MACHINE_ENTRY, '--probe'], {
       timeout: deadlines.probe,
       maxBuffer: 1024 * 1024,
+      env: nodeEnvironment(),
     });
     return report.parse(JSON.parse(stdout));
   } catch (error) {
