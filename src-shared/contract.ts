@@ -76,6 +76,10 @@ export const settings = z.strictObject({
   defaultProfileId: z.string().min(1).max(80),
   /** Days; 0: for ever. */
   keepRunsDays: z.int().min(0).max(3650),
+  /** Of the desktop: told by it when a run ends, pauses or waits, unless its window is looked at. */
+  notifications: z.boolean(),
+  /** Of the desktop: an icon with the runs under way; closing the window then keeps the app. */
+  tray: z.boolean(),
 });
 export type Settings = z.infer<typeof settings>;
 export const DEFAULT_SETTINGS: Settings = {
@@ -83,6 +87,9 @@ export const DEFAULT_SETTINGS: Settings = {
   units: 'binary',
   defaultProfileId: 'balanced',
   keepRunsDays: 0,
+  notifications: true,
+  // Some desktops hide it.
+  tray: false,
 };
 
 const profileView = z.object({ id: z.string(), shipped: z.boolean(), profile });

@@ -13,6 +13,7 @@ export interface PathEnvironment {
   readonly GODWIT_HOME?: string | undefined;
   readonly XDG_RUNTIME_DIR?: string | undefined;
   readonly XDG_DATA_HOME?: string | undefined;
+  readonly XDG_CONFIG_HOME?: string | undefined;
 }
 
 /** Longest file name that is put into a machine's own folder below the runtime folder. */
@@ -38,6 +39,16 @@ export function dataDirPath(env: PathEnvironment = process.env, home: string = h
   if (env.GODWIT_HOME !== undefined && isAbsolute(env.GODWIT_HOME)) return join(env.GODWIT_HOME, 'data');
   if (env.XDG_DATA_HOME !== undefined && isAbsolute(env.XDG_DATA_HOME)) return join(env.XDG_DATA_HOME, 'godwit');
   return join(home, '.local', 'share', 'godwit');
+}
+
+/**
+ * Where the desktop app keeps its own settings (the window's place): `$GODWIT_HOME/config`, else
+ * `$XDG_CONFIG_HOME/godwit`, else `~/.config/godwit`. Only names it; relative values are ignored, as above.
+ */
+export function configDirPath(env: PathEnvironment = process.env, home: string = homedir()): string {
+  if (env.GODWIT_HOME !== undefined && isAbsolute(env.GODWIT_HOME)) return join(env.GODWIT_HOME, 'config');
+  if (env.XDG_CONFIG_HOME !== undefined && isAbsolute(env.XDG_CONFIG_HOME)) return join(env.XDG_CONFIG_HOME, 'godwit');
+  return join(home, '.config', 'godwit');
 }
 
 /** The store's file. */

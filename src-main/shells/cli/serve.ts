@@ -7,12 +7,12 @@ import type { CallOutput } from '../../../src-shared/contract.ts';
 import { parseCount, quote } from '../../../src-shared/machine-settings.ts';
 import { UsageError } from '../../../src-shared/usage-error.ts';
 import type { Manager } from '../../manager/manager.ts';
+import { endingSentence } from '../ending.ts';
 import type { ServedApp, ServeOptions } from '../served/server.ts';
 import { Interruption } from './interruption.ts';
 import { exitCodes, type CliIo } from './io.ts';
 import { packageVersion } from './package-version.ts';
 import type { AddCommand } from './program.ts';
-import { endingSentence } from './serve-ending.ts';
 import { protection, type ProtectionTexts } from './serve-protection.ts';
 
 /** A number of ours: browsers keep their bookmarks, and the cookie its name. */

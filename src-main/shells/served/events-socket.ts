@@ -3,6 +3,7 @@
 import type { WebSocket } from 'ws';
 import type { EventEnvelope } from '../../../src-shared/contract.ts';
 import type { Manager } from '../../manager/manager.ts';
+import { lastNotices } from '../last-notices.ts';
 import { Backlog } from './backlog.ts';
 
 /** What is handed to the socket unread; beyond it events wait here, where a newer picture replaces an older one. */
@@ -13,7 +14,6 @@ const CLOSE_ABOVE_BYTES = 8 * 1024 ** 2;
 const CLOSE_AFTER_MS = 30_000;
 /** How long a client has to take the close frame. */
 const LAST_WORDS_MS = 2000;
-const NOTICES_KEPT = 5;
 /** The largest frame that a client may send; ws closes with 1009 beyond it. */
 export const MAX_CLIENT_FRAME = 1024;
 
@@ -92,12 +92,6 @@ export function serveEvents(socket: WebSocket, manager: Manager, options: Events
     write(JSON.stringify({ gap: true }));
     for (const event of lastNotices(manager, isKnown && after >= 0 ? after : 0)) push(event);
   }
-}
-
-/** What was told before anybody was there to hear it: that the app had ended in the middle of a run, say. */
-function lastNotices(manager: Manager, after: number): readonly EventEnvelope[] {
-  const held = manager.replay(0) ?? manager.replay(after) ?? [];
-  return held.filter(({ name, seq }) => name === 'notice' && seq > after).slice(-NOTICES_KEPT);
 }
 
 /** Else a client that is closed as too slow would come again only to be closed again. */

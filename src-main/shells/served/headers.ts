@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The headers of every answer. */
 
-/** `nonce`: for style elements that scripts of the page make. */
-export function contentSecurityPolicy(nonce?: string): string {
+/** `nonce`: for style elements that scripts of the page make. `connect`: what those may talk to. */
+export function contentSecurityPolicy({
+  nonce,
+  connect = "'self'",
+}: { readonly nonce?: string; readonly connect?: "'self'" | "'none'" } = {}): string {
   const styles = nonce === undefined ? '' : ` 'nonce-${nonce}'`;
   return [
     "default-src 'none'",
     "script-src 'self'",
     `style-src 'self'${styles}`,
     "img-src 'self' data:",
-    "connect-src 'self'",
+    `connect-src ${connect}`,
     "font-src 'self'",
     "base-uri 'none'",
     "form-action 'self'",

@@ -44,7 +44,7 @@ export function addScreens(app: FastifyInstance, { files, hasLogin, holdsSession
     // The terminal makes style elements: they need the nonce of this page load.
     const nonce = randomBytes(16).toString('base64');
     const text = readFileSync(document, 'utf8').replace('__CSP_NONCE__', nonce);
-    return reply.header('content-security-policy', contentSecurityPolicy(nonce)).type('text/html').send(text);
+    return reply.header('content-security-policy', contentSecurityPolicy({ nonce })).type('text/html').send(text);
   });
 }
 

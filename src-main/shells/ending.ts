@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What ends with the server and what stays, as a sentence. */
-import type { CallOutput } from '../../../src-shared/contract.ts';
+/** What ends with the app or the server and what stays, as a sentence. */
+import type { CallOutput } from '../../src-shared/contract.ts';
 
 type Machines = CallOutput<'machines.list'>['machines'];
 type Runs = CallOutput<'runs.active'>['runs'];
