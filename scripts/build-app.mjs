@@ -16,6 +16,7 @@ for (const folder of ['src-main', 'src-shared']) compileFolder(folder);
 writeFileSync(path.join(out, 'package.json'), manifest());
 link('out/renderer');
 link('build/demo-guest.bin');
+link('assets/icons');
 link('src-main/machine/native/build/Release/godwit.node');
 await bundlePreload();
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The contract over HTTP and WebSocket, as served mode speaks it; or what a desktop shell put into the window. */
+/** The contract over HTTP and WebSocket, as served mode speaks it. */
 import { z } from 'zod';
 import { CallError } from '../src-shared/call-error.ts';
 import {
@@ -13,13 +13,6 @@ import {
   type EventEnvelope,
   type GodwitApi,
 } from '../src-shared/contract.ts';
-
-declare global {
-  interface Window {
-    /** Put there by a desktop shell's preload. */
-    readonly godwit?: GodwitApi;
-  }
-}
 
 export type ConnectionState = 'connecting' | 'connected' | 'lost' | 'no-session';
 
@@ -170,12 +163,4 @@ export class ServedHost implements GodwitApi {
     this.#socket?.close();
     this.#options.onConnection('no-session');
   }
-}
-
-export function openApi(onConnection: (state: ConnectionState) => void): GodwitApi {
-  if (window.godwit !== undefined) {
-    onConnection('connected');
-    return window.godwit;
-  }
-  return new ServedHost({ origin: window.location.origin, onConnection });
 }

@@ -36,6 +36,8 @@ export const desktopCalls = {
     }),
     output: z.object({ path: z.string().nullable() }),
   },
+  /** The page may not use the clipboard itself: it is granted no permission at all. */
+  copyText: { input: z.strictObject({ text: z.string() }), output: z.object({}) },
 } as const;
 
 export type DesktopCallName = keyof typeof desktopCalls;

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { addonIsCurrent, buildAddon } from './addon.mjs';
+import { appIsCurrent, buildApp, hasDesktopRuntime } from './app.mjs';
 import { endChildren } from './children.mjs';
 import { handOver } from './hand-over.mjs';
 import { installPackages, packagesAreCurrent } from './packages.mjs';
@@ -36,11 +37,13 @@ export async function main([script, ...args]) {
 
 async function makeReady() {
   // Checked without the lock first: the usual start finds everything in place and must not cost a process.
-  if (!packagesAreCurrent(root) || !addonIsCurrent(root) || !rendererIsCurrent(root)) {
+  const needsApp = () => hasDesktopRuntime(root) && !appIsCurrent(root);
+  if (!packagesAreCurrent(root) || !addonIsCurrent(root) || !rendererIsCurrent(root) || needsApp()) {
     await withSetupLock(root, async (lock) => {
       if (!packagesAreCurrent(root)) await installPackages(root, lock);
       if (!addonIsCurrent(root)) await buildAddon(root, lock);
       if (!rendererIsCurrent(root)) await buildRenderer(root, lock);
+      if (needsApp()) await buildApp(root, lock);
     });
   }
   await assembleGuest();

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { addBenchCommand } from './bench.ts';
 import { addDemoCommand } from './demo.ts';
+import { findDesktop, runDesktop } from './desktop.ts';
 import { addDoctorCommand } from './doctor.ts';
 import { failureOf } from './failure-line.ts';
 import { addHistoryCommand } from './history.ts';
@@ -37,8 +38,8 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     });
   }
   try {
-    // `godwit` alone opens the app.
-    await program.parseAsync(argv.length === 0 ? ['serve', '--open'] : [...argv], { from: 'user' });
+    if (argv.length === 0) return await openApp(program, io, () => exitCode);
+    await program.parseAsync([...argv], { from: 'user' });
     return exitCode;
   } catch (error) {
     // --help and --version end by exception too, with exit code 0.
@@ -50,11 +51,23 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   }
 }
 
+/** `godwit` alone. */
+async function openApp(program: Command, io: CliIo, exitCode: () => number): Promise<number> {
+  const desktop = findDesktop(io.env);
+  if (typeof desktop !== 'string') return await runDesktop(desktop, io);
+  io.stdout.write(`${desktop}\n`);
+  await program.parseAsync(['serve', '--open'], { from: 'user' });
+  return exitCode();
+}
+
 function createProgram(io: CliIo): Command {
   return new Command('godwit')
     .description('Moves running virtual machines: live migration for KVM and QEMU.')
     .version(packageVersion())
-    .addHelpText('after', '\nWithout a command godwit opens the app, in a browser.')
+    .addHelpText(
+      'after',
+      '\nWithout a command godwit opens the app: its window where there is a display, else in a browser.',
+    )
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),

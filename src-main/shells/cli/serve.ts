@@ -9,6 +9,7 @@ import { UsageError } from '../../../src-shared/usage-error.ts';
 import type { Manager } from '../../manager/manager.ts';
 import { endingSentence } from '../ending.ts';
 import type { ServedApp, ServeOptions } from '../served/server.ts';
+import { isDisplayThere } from './display.ts';
 import { Interruption } from './interruption.ts';
 import { exitCodes, type CliIo } from './io.ts';
 import { packageVersion } from './package-version.ts';
@@ -76,7 +77,7 @@ async function serveApp(texts: ServeTexts, io: CliIo): Promise<void> {
   const stopAsking = linksOnDemand(app, io);
   io.stdout.write(`Godwit is ready: ${app.newStartLink()}\n`);
   begin.resolve();
-  if (texts.open === true && hasDisplay(io)) openBrowser(app.newStartLink());
+  if (texts.open === true && isDisplayThere(io.env)) openBrowser(app.newStartLink());
   try {
     await Promise.race([manager, interruption.first]);
     await interruption.confirmed(
@@ -129,8 +130,6 @@ function listenError(code: unknown, host: string, port: number): UsageError | un
       return undefined;
   }
 }
-
-const hasDisplay = (io: CliIo): boolean => (io.env['DISPLAY'] ?? '') !== '' || (io.env['WAYLAND_DISPLAY'] ?? '') !== '';
 
 function openBrowser(link: string): void {
   const child = spawn('xdg-open', [link], { stdio: 'ignore', detached: true });

@@ -17,7 +17,7 @@ const TYPES: Readonly<Record<string, string>> = {
 };
 
 /** Answers the page's requests. `files`: folder of the built screens. */
-export function screensHandler(files: string): (request: Request) => Promise<Response> {
+export function screensHandler(files: string): (request: Pick<Request, 'method' | 'url'>) => Promise<Response> {
   return async ({ method, url }) => {
     if (!isOurs(url)) return refused(404);
     if (method !== 'GET') return refused(405);

@@ -2,7 +2,7 @@
 /** The desktop app: one window in front of one manager, in one process of Electron a user. */
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { app, dialog, Menu, protocol, session } from 'electron';
+import { app, clipboard, dialog, Menu, protocol, session } from 'electron';
 import type { CallOutput, EventEnvelope, Settings } from '../../../src-shared/contract.ts';
 import { DEFAULT_SETTINGS } from '../../../src-shared/contract.ts';
 import type { Manager } from '../../manager/manager.ts';
@@ -85,6 +85,10 @@ class Desktop {
       window: this.#window,
       desktop: {
         chooseFile: async (input) => ({ path: await chooseFile(this.#window.browserWindow, input) }),
+        copyText: async ({ text }) => {
+          await clipboard.writeText(text);
+          return {};
+        },
       },
     });
     // Nobody has to wait for it; the window says what went wrong.

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { dialog, type BrowserWindow } from 'electron';
 import type { DesktopCallInput } from '../../../src-shared/desktop-bridge.ts';
+import { suggestedName } from './suggested-name.ts';
 
 const filters = [
   { name: 'Saved guests', extensions: ['state'] },
@@ -36,13 +37,4 @@ export async function chooseFile(
     ? dialog.showOpenDialog(options)
     : dialog.showOpenDialog(window, options));
   return canceled ? null : (filePaths[0] ?? null);
-}
-
-/** A machine's name may hold anything that is printed; a file's may not begin with a dot or hold a slash. */
-export function suggestedName(machine: string): string {
-  const name = machine
-    .replaceAll(/[^\p{L}\p{N}._-]+/gu, '-')
-    .replace(/^[.-]+/, '')
-    .slice(0, 60);
-  return `${name === '' ? 'guest' : name}.state`;
 }

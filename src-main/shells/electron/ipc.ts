@@ -76,7 +76,8 @@ async function desktopCall(handlers: DesktopHandlers, name: string, input: unkno
   const parsed = desktopCalls[name].input.safeParse(input);
   if (!parsed.success) return refusal('The input does not fit.');
   try {
-    return { output: desktopCalls[name].output.parse(await handlers[name](parsed.data)) };
+    const handler = handlers[name] as (input: unknown) => Promise<unknown>;
+    return { output: desktopCalls[name].output.parse(await handler(parsed.data)) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { error: error instanceof CallError ? error.toData() : { code: 'failed', message } };

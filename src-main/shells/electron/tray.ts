@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A place in the tray with the runs under way. A bonus: some desktops hide it, so nothing is reachable only from here. */
-import { Menu, Tray, type MenuItemConstructorOptions } from 'electron';
+import { Menu, Tray } from 'electron';
 import type { EventEnvelope } from '../../../src-shared/contract.ts';
 import type { RunView } from '../../../src-shared/run.ts';
-import { routeOfRun } from './app-address.ts';
+import { trayMenu, type TrayActions } from './tray-menu.ts';
 
-export interface TrayOptions {
+export interface TrayOptions extends TrayActions {
   readonly icon: string;
-  readonly open: (route?: string) => void;
-  readonly quit: () => void;
 }
-
-/** So many runs are named; more are counted. */
-const MOST_NAMED = 8;
-const LONGEST_LABEL = 80;
 
 export class TrayIcon {
   readonly #options: TrayOptions;
@@ -62,24 +56,3 @@ export class TrayIcon {
 }
 
 const migrations = (count: number): string => (count === 1 ? '1 migration' : `${String(count)} migrations`);
-
-export function trayMenu(
-  runs: readonly RunView[],
-  { open, quit }: Pick<TrayOptions, 'open' | 'quit'>,
-): MenuItemConstructorOptions[] {
-  const named = runs.slice(0, MOST_NAMED).map(({ id, machineName, phase }) => ({
-    // An ampersand would make the next letter a mnemonic.
-    label: clipped(`${machineName}: ${phase}`).replaceAll('&', '&&'),
-    click: () => open(routeOfRun(id)),
-  }));
-  const more = runs.length - named.length;
-  return [
-    ...(named.length === 0 ? [{ label: 'No migration is under way', enabled: false }] : named),
-    ...(more > 0 ? [{ label: `and ${String(more)} more`, click: () => open('/runs') }] : []),
-    { type: 'separator' },
-    { label: 'Open Godwit', click: () => open() },
-    { label: 'Quit', click: () => quit() },
-  ];
-}
-
-const clipped = (text: string): string => (text.length > LONGEST_LABEL ? `${text.slice(0, LONGEST_LABEL - 1)}…` : text);
