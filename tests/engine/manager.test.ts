@@ -235,6 +235,23 @@ describe('a run', () => {
     expect(twice.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
   });
 
+  it.each([['new-process'], ['file']] as const)(
+    'that is cancelled before it has really begun is cancelled (%s)',
+    { timeout: 60_000 },
+    async (kind) => {
+      const machine = await running();
+      const { runId } = await call('migration.start', {
+        machineId: machine.id,
+        destination: kind === 'file' ? { kind, path: join(folder, 'early.state') } : { kind },
+        profileId: 'balanced',
+        overrides: slow,
+        acceptedRisks: [],
+      });
+      await call('migration.cancel', { runId });
+      expect(await ended(runId)).toMatchObject({ outcome: 'cancelled', where: { guest: 'source', runs: true } });
+    },
+  );
+
   it('that cannot work is not started, and says why', { timeout: 60_000 }, async () => {
     const machine = await running();
     const receiver = await call('machines.create', { settings: { ...settings, name: 'rx', cpus: 2 }, receiver: true });

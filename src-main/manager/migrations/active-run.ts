@@ -87,6 +87,8 @@ export class ActiveRun {
   #limits: RunLimits = { maxBandwidth: 0, downtimeLimitMs: 300 };
   #cancelling = false;
   #afterwards: 'verify' | 'cleanup' | null = null;
+  /** The source was told to migrate. */
+  #begun = false;
   #ending: Ending | null = null;
   #endedAt: string | null = null;
   #elapsedAtEnd: number | null = null;
@@ -183,7 +185,8 @@ export class ActiveRun {
     this.#allow('cancel');
     this.#cancelling = true;
     this.#tell('user', 'control', 'cancel', 'You cancelled the run.');
-    await this.#ask('source', 'migrate_cancel');
+    // Before the source was told to migrate it has nothing to cancel, and would go on with what comes: see #begin.
+    if (this.#begun) await this.#ask('source', 'migrate_cancel');
     this.#changed();
   }
 
@@ -301,6 +304,8 @@ export class ActiveRun {
       await destination.link.execute('migrate-incoming', { uri: this.#uri });
       await source.link.execute('migrate', { uri: this.#uri });
     }
+    this.#begun = true;
+    if (this.#cancelling) await source.link.execute('migrate_cancel');
     this.#changed();
   }
 
