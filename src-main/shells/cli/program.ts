@@ -30,12 +30,9 @@ const commands: readonly AddCommand[] = [
 /** Runs one command line (without the program's name). Answers the exit code; never rejects. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   let exitCode: number = exitCodes.done;
-  const program = createProgram(io);
-  for (const add of commands) {
-    add(program, io, (code) => {
-      exitCode = code;
-    });
-  }
+  const program = buildProgram(io, (code) => {
+    exitCode = code;
+  });
   try {
     // `godwit` alone opens the app.
     await program.parseAsync(argv.length === 0 ? ['serve', '--open'] : [...argv], { from: 'user' });
@@ -48,6 +45,13 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
     if (io.env['GODWIT_DEBUG'] === '1' && failure.stack !== undefined) io.stderr.write(`${failure.stack}\n`);
     return failure.exitCode;
   }
+}
+
+/** All commands with their options. The manual and the shell's completion are made from it. */
+export function buildProgram(io: CliIo, done: (exitCode: number) => void): Command {
+  const program = createProgram(io);
+  for (const add of commands) add(program, io, done);
+  return program;
 }
 
 function createProgram(io: CliIo): Command {
