@@ -19,6 +19,7 @@ export function writeLinuxFiles(out: string = path.join(root, 'out', 'linux')): 
   write('godwit.1.gz', gzipSync(manPage(program), { level: 9 }));
   write('godwit.bash', bashCompletion(program));
   copy(path.join('assets', 'linux', 'godwit'), 'godwit', 0o755);
+  copy(path.join('assets', 'linux', 'appimage-unshare'), 'appimage-unshare', 0o755);
   copy(path.join('assets', 'linux', METAINFO), METAINFO, 0o644);
   copy('LICENSE', 'copyright', 0o644);
 
