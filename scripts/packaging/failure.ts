@@ -11,6 +11,9 @@ export function packagingFailure(error: unknown): string {
       'Try again with a network, give an unpacked Electron with --electron-dist DIR, or pack a plain folder with --dir.'
     );
   }
+  if (message.includes('spawn fpm ENOENT')) {
+    return 'fpm is not installed, and USE_SYSTEM_FPM asks for that of the system: install it, or leave the variable out.';
+  }
   // A configuration that is refused is explained in several lines; a tool's failure has its output in them.
   return message;
 }

@@ -21,7 +21,7 @@ export function writeLinuxFiles(out: string = path.join(root, 'out', 'linux')): 
   copy(path.join('assets', 'linux', 'godwit'), 'godwit', 0o755);
   copy(path.join('assets', 'linux', 'appimage-unshare'), 'appimage-unshare', 0o755);
   copy(path.join('assets', 'linux', METAINFO), METAINFO, 0o644);
-  copy('LICENSE', 'copyright', 0o644);
+  copy(path.join('assets', 'linux', 'copyright'), 'copyright', 0o644);
 
   function write(name: string, content: string | Buffer): void {
     writeFileSync(path.join(out, name), content);

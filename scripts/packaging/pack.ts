@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // electron-builder with electron-builder.yml.
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { getConfig } from 'app-builder-lib/out/util/config/config.js';
 import { Arch, build, Platform, type FileSet } from 'electron-builder';
+import { libraryDependencies } from './libraries.ts';
+
+const root = path.join(import.meta.dirname, '..', '..');
+/** What the system's loader loads, beside Electron. */
+const binaries = [
+  'src-main/machine/native/build/Release/godwit.node',
+  'node_modules/better-sqlite3/prebuilds/linux-x64.node',
+];
 
 export const targets = ['dir', 'deb', 'AppImage'] as const;
 export type Target = (typeof targets)[number];
@@ -18,6 +27,9 @@ export async function pack({ targets, electronDist, output }: PackOptions): Prom
   // The AppImage holds a file more. It comes first, so that dist/linux-unpacked is in the end what the others hold.
   const [appImage, others] = [targets.filter(isAppImage), targets.filter((target) => !isAppImage(target))];
   const unshare = { from: 'out/linux/appimage-unshare', to: 'usr/sbin/unshare' };
+  const { deb } = await getConfig(root, 'electron-builder.yml', null);
+  const libraries = libraryDependencies(await Promise.all(binaries.map((name) => readFile(path.join(root, name)))));
+  const depends = [...(deb?.depends ?? []), ...libraries];
   const files = [
     ...(appImage.length > 0 ? await packOnce(appImage, [unshare]) : []),
     ...(others.length > 0 ? await packOnce(others, []) : []),
@@ -32,6 +44,7 @@ export async function pack({ targets, electronDist, output }: PackOptions): Prom
         directories: { output },
         electronDist: electronDist ?? null,
         extraFiles,
+        deb: { depends },
         // Electron's own first page. electron-builder takes it out of a downloaded distribution, not out of a folder.
         afterExtract: ({ appOutDir }) => rm(path.join(appOutDir, 'resources', 'default_app.asar'), { force: true }),
       },

@@ -68,6 +68,8 @@ describe('the .deb', () => {
     expect(field('Depends').split(', ')).toEqual(
       expect.arrayContaining(['libgtk-3-0t64 | libgtk-3-0', 'libnss3', 'libgbm1', 'libasound2t64 | libasound2']),
     );
+    // What our own addon needs was read from it.
+    expect(field('Depends')).toMatch(/\blibc6 \(>= 2\.\d+\), libstdc\+\+6 \(>= \d+/);
     expect(field('Recommends')).toBe('qemu-system-x86');
   });
 

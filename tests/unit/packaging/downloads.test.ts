@@ -66,6 +66,11 @@ describe('a failure while packing', () => {
     );
   });
 
+  it('of a missing fpm says what asked for it', () => {
+    const error = new Error('fpm process failed ENOENT\nExit code:\nENOENT. spawn fpm ENOENT');
+    expect(packagingFailure(error)).toMatch(/^fpm is not installed, and USE_SYSTEM_FPM .*\.$/);
+  });
+
   it('of another kind says what the tool said', () => {
     expect(packagingFailure(new Error('fpm: error'))).toBe('fpm: error');
     expect(packagingFailure('no error')).toBe('no error');
