@@ -2,7 +2,7 @@
 // Builds the desktop app into out/app: the main process's modules as JavaScript, one file for each as in the checkout
 // (so that what they find beside them is found the same way), the preload as one file, and links to what is built
 // elsewhere. The packaged app holds the same tree.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
 import { build } from 'vite';
@@ -17,7 +17,7 @@ writeFileSync(path.join(out, 'package.json'), manifest());
 link('out/renderer');
 link('build/demo-guest.bin');
 link('src-main/machine/native/build/Release/godwit.node');
-if (existsSync(path.join(root, PRELOAD))) await bundlePreload();
+await bundlePreload();
 
 function compileFolder(folder) {
   for (const entry of readdirSync(path.join(root, folder), { withFileTypes: true })) {
