@@ -31,12 +31,9 @@ const commands: readonly AddCommand[] = [
 /** Runs one command line (without the program's name). Answers the exit code; never rejects. */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
   let exitCode: number = exitCodes.done;
-  const program = createProgram(io);
-  for (const add of commands) {
-    add(program, io, (code) => {
-      exitCode = code;
-    });
-  }
+  const program = buildProgram(io, (code) => {
+    exitCode = code;
+  });
   try {
     if (argv.length === 0) return await openApp(program, io, () => exitCode);
     await program.parseAsync([...argv], { from: 'user' });
@@ -58,6 +55,13 @@ async function openApp(program: Command, io: CliIo, exitCode: () => number): Pro
   io.stdout.write(`${desktop}\n`);
   await program.parseAsync(['serve', '--open'], { from: 'user' });
   return exitCode();
+}
+
+/** All commands with their options. The manual and the shell's completion are made from it. */
+export function buildProgram(io: CliIo, done: (exitCode: number) => void): Command {
+  const program = createProgram(io);
+  for (const add of commands) add(program, io, done);
+  return program;
 }
 
 function createProgram(io: CliIo): Command {
