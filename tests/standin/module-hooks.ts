@@ -22,7 +22,9 @@ export function provideElectron(electron: object, names: readonly string[]): voi
   ].join('\n');
   registerHooks({
     resolve: (specifier, context, next) =>
-      SPECIFIERS.has(specifier) ? { url: URL_OF_MODULE, format: 'module', shortCircuit: true } : next(specifier, context),
+      SPECIFIERS.has(specifier)
+        ? { url: URL_OF_MODULE, format: 'module', shortCircuit: true }
+        : next(specifier, context),
     load: (url, context, next) =>
       url === URL_OF_MODULE ? { format: 'module', source, shortCircuit: true } : next(url, context),
   });

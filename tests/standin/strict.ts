@@ -28,10 +28,11 @@ export function strict<T extends object>(name: string, target: T): T {
 
 /** Something that cannot be used at all: reading a member, calling and constructing it throw. */
 export function absent(name: string): object {
-  const refuse = (): never => {
+  // A function, because an arrow cannot be constructed.
+  function refuse(): never {
     throw new NotProvided(name);
-  };
-  return new Proxy(function notProvided() {}, {
+  }
+  return new Proxy(refuse, {
     get: (_target, key) => (isHarmless(key) ? undefined : refuse()),
     apply: refuse,
     construct: refuse,
@@ -70,6 +71,8 @@ Object.setPrototypeOf(StrictEmitter.prototype, guarded(EventEmitter.prototype, n
 Object.setPrototypeOf(StrictEmitter, guarded(EventEmitter, nameOfClass));
 
 /** As StrictEmitter, for classes without events. */
+// Its prototype is what it is for.
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class
 export class StrictObject {}
 Object.setPrototypeOf(StrictObject.prototype, guarded(Object.prototype, nameOfInstance));
 Object.setPrototypeOf(StrictObject, guarded(Function.prototype, nameOfClass));

@@ -13,7 +13,6 @@ export interface OpenedTarget {
 }
 
 export interface TargetListener {
-  titled(title: string): void;
   crashed(status: string, exitCode: number): void;
   closed(): void;
 }
@@ -44,9 +43,6 @@ export class Targets {
     const { browser } = cdp;
     const filter = [{ type: 'page' }];
     browser.on('Target.attachedToTarget', (attached) => targets.#attached(attached));
-    browser.on('Target.targetInfoChanged', ({ targetInfo: { targetId, title } }) =>
-      targets.#listeners.get(targetId)?.titled(title),
-    );
     browser.on('Target.targetDestroyed', ({ targetId }) => targets.#listeners.get(targetId)?.closed());
     browser.on('Target.targetCrashed', ({ targetId, status, errorCode }) =>
       targets.#listeners.get(targetId)?.crashed(status, errorCode),

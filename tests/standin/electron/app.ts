@@ -7,6 +7,7 @@ import { getPath, setPath } from './app-paths.ts';
 import { preventable } from './event.ts';
 import { lifecycle, openWindows } from './lifecycle.ts';
 import { SingleInstance } from './single-instance.ts';
+import type { Conforms } from '../conforms.ts';
 
 export class App extends StrictEmitter {
   protected static override readonly provided = [
@@ -201,6 +202,6 @@ export class App extends StrictEmitter {
 type Checked = 'enableSandbox' | 'whenReady' | 'isReady' | 'requestSingleInstanceLock' | 'releaseSingleInstanceLock';
 type CheckedToo = 'quit' | 'exit' | 'isPackaged' | 'getVersion' | 'getName' | 'setName' | 'getAppPath' | 'getLocale';
 type CheckedAlso = 'setAsDefaultProtocolClient' | 'setAboutPanelOptions' | 'showAboutPanel' | 'focus';
-const _conforms: Pick<Electron.App, Checked | CheckedToo | CheckedAlso> = null! as App;
+export type CheckedApp = Conforms<Pick<Electron.App, Checked | CheckedToo | CheckedAlso>, App>;
 
 export const app = new App();

@@ -7,6 +7,7 @@ import { preventable, type Preventable } from './event.ts';
 import { lifecycle, openWindows } from './lifecycle.ts';
 import { WebContents } from './web-contents.ts';
 import { focusedWindow, WindowBase } from './window-base.ts';
+import type { Conforms } from '../conforms.ts';
 
 let lastId = 0;
 
@@ -143,4 +144,7 @@ type Shown = 'show' | 'showInactive' | 'hide' | 'focus' | 'blur' | 'isFocused' |
 type Placed = 'minimize' | 'restore' | 'isMinimized' | 'maximize' | 'unmaximize' | 'isMaximized' | 'isFullScreen';
 type Sized = 'getBounds' | 'setBounds' | 'getNormalBounds' | 'getSize' | 'setSize' | 'setFullScreen' | 'setMinimumSize';
 type Titled = 'loadURL' | 'close' | 'destroy' | 'setTitle' | 'getTitle' | 'setProgressBar' | 'flashFrame' | 'id';
-const _conforms: Pick<Electron.BrowserWindow, Shown | Placed | Sized | Titled> = null! as BrowserWindow;
+export type CheckedBrowserWindow = Conforms<
+  Pick<Electron.BrowserWindow, Shown | Placed | Sized | Titled>,
+  BrowserWindow
+>;

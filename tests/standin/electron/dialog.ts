@@ -7,7 +7,8 @@ import { strict } from '../strict.ts';
 function ask(dialog: DialogName, ...args: unknown[]): unknown {
   record.dialogs.push({ dialog, options: args.at(-1) });
   const index = record.dialogAnswers.findIndex((prepared) => prepared.dialog === dialog);
-  if (index < 0) throw new Error(`dialog.${dialog} was called, and no answer was prepared: ${JSON.stringify(args.at(-1))}`);
+  if (index < 0)
+    throw new Error(`dialog.${dialog} was called, and no answer was prepared: ${JSON.stringify(args.at(-1))}`);
   return record.dialogAnswers.splice(index, 1)[0]?.answer;
 }
 

@@ -15,5 +15,6 @@ export function preventable<T extends object>(properties: T): T & Preventable {
       prevented = true;
     },
   };
-  return Object.defineProperty(event, 'defaultPrevented', { get: () => prevented, enumerable: true }) as T & Preventable;
+  return Object.defineProperty(event, 'defaultPrevented', { get: () => prevented, enumerable: true }) as T &
+    Preventable;
 }

@@ -6,8 +6,9 @@ import { record } from '../record.ts';
 import { strict, StrictEmitter } from '../strict.ts';
 import { preventable } from './event.ts';
 import type { WebContents } from './web-contents.ts';
+import type { Conforms } from '../conforms.ts';
 
-type Handler = (event: object, ...args: unknown[]) => unknown;
+type Handler = (event: Electron.IpcMainInvokeEvent, ...args: unknown[]) => unknown;
 
 /** A sender that no page is, to see that it is refused. */
 export interface ForgedSender {
@@ -39,12 +40,12 @@ class IpcMain extends StrictEmitter {
   async invoked(channel: string, event: object, args: readonly unknown[]): Promise<unknown> {
     const handler = this.#handlers.get(channel);
     if (handler === undefined) throw new Error(`No handler registered for '${channel}'`);
-    return await handler(event, ...args);
+    return await handler(event as Electron.IpcMainInvokeEvent, ...args);
   }
 }
 
 export const ipcMain = new IpcMain();
-const _conforms: Pick<Electron.IpcMain, 'handle' | 'handleOnce' | 'removeHandler'> = ipcMain;
+export type CheckedIpcMain = Conforms<Pick<Electron.IpcMain, 'handle' | 'handleOnce' | 'removeHandler'>, IpcMain>;
 
 /** Deals with one message of a page. */
 export function receiveFromPage(

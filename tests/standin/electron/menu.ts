@@ -5,6 +5,7 @@ import { record } from '../record.ts';
 import { StrictEmitter, StrictObject } from '../strict.ts';
 import { menuChanged } from './accelerators.ts';
 import { roleOf, type RoleActions } from './menu-roles.ts';
+import type { Conforms } from '../conforms.ts';
 
 type ItemType = NonNullable<MenuItemConstructorOptions['type']>;
 
@@ -50,14 +51,14 @@ export class MenuItem extends StrictObject {
     this.toolTip = options.toolTip ?? '';
     this.role = options.role?.toLowerCase();
     this.type = options.type ?? (submenu === undefined ? 'normal' : 'submenu');
-    this.accelerator = options.accelerator as string | undefined;
+    this.accelerator = options.accelerator;
     this.icon = options.icon;
     this.enabled = options.enabled ?? true;
     this.visible = options.visible ?? true;
     this.checked = options.checked ?? false;
     this.registerAccelerator = options.registerAccelerator ?? true;
     this.acceleratorWorksWhenHidden = options.acceleratorWorksWhenHidden ?? true;
-    this.submenu = submenu === undefined ? null : toMenu(submenu as MenuItemConstructorOptions[] | Menu);
+    this.submenu = submenu === undefined ? null : toMenu(submenu);
     this.#given = options.click;
     this.click = (event = {}, window = focusedWindow()) => this.#act(event, window);
   }
@@ -79,7 +80,7 @@ export class MenuItem extends StrictObject {
     const act = roleOf(this.role)?.act;
     // A role's own deed comes instead of a given click.
     if (act !== undefined) actions?.[act]();
-    else if (this.role === undefined) this.#given?.(this as never, window as never, event as never);
+    else if (this.role === undefined) this.#given?.(this as never, window as never, event);
   }
 
   /** Radio items that stand together exclude each other. */
@@ -140,8 +141,8 @@ export class Menu extends StrictEmitter {
   }
 }
 
-const _conforms: Pick<Electron.Menu, 'popup' | 'closePopup'> = null! as Menu;
+export type CheckedMenu = Conforms<Pick<Electron.Menu, 'popup' | 'closePopup'>, Menu>;
 
-function toMenu(submenu: MenuItemConstructorOptions[] | Menu): Menu {
+function toMenu(submenu: readonly MenuItemConstructorOptions[] | Menu): Menu {
   return submenu instanceof Menu ? submenu : Menu.buildFromTemplate(submenu);
 }

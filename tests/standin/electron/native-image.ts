@@ -2,6 +2,7 @@
 /** Images that know where they came from, and how large a PNG is. */
 import { readFileSync } from 'node:fs';
 import { StrictObject, strict } from '../strict.ts';
+import type { Conforms } from '../conforms.ts';
 
 const PNG = Buffer.from([0x89, 0x50, 0x4e, 0x47]);
 
@@ -28,7 +29,7 @@ export class NativeImage extends StrictObject {
   }
 
   /** Not scaled. */
-  resize(): NativeImage {
+  resize(): this {
     return this;
   }
 
@@ -41,8 +42,10 @@ export class NativeImage extends StrictObject {
   }
 }
 
-const _conforms: Pick<Electron.NativeImage, 'isEmpty' | 'toPNG' | 'setTemplateImage' | 'isTemplateImage'> =
-  null! as NativeImage;
+export type CheckedNativeImage = Conforms<
+  Pick<Electron.NativeImage, 'isEmpty' | 'toPNG' | 'setTemplateImage' | 'isTemplateImage'>,
+  NativeImage
+>;
 
 export const nativeImage = strict('nativeImage', {
   createEmpty: () => new NativeImage(Buffer.alloc(0)),

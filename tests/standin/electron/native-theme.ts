@@ -2,6 +2,7 @@
 /** The theme that the app chooses, which its pages see as prefers-color-scheme. The system's is light. */
 import type { Session } from '../chromium/cdp.ts';
 import { StrictEmitter } from '../strict.ts';
+import type { Conforms } from '../conforms.ts';
 
 type Source = Electron.NativeTheme['themeSource'];
 
@@ -25,9 +26,7 @@ class NativeTheme extends StrictEmitter {
     return this.#source === 'dark';
   }
 
-  get shouldUseHighContrastColors(): boolean {
-    return false;
-  }
+  readonly shouldUseHighContrastColors: boolean = false;
 
   follow(page: Session): void {
     this.#pages.add(page);
@@ -41,8 +40,10 @@ class NativeTheme extends StrictEmitter {
 }
 
 export const nativeTheme = new NativeTheme();
-const _conforms: Pick<Electron.NativeTheme, 'themeSource' | 'shouldUseDarkColors' | 'shouldUseHighContrastColors'> =
-  nativeTheme;
+export type CheckedNativeTheme = Conforms<
+  Pick<Electron.NativeTheme, 'themeSource' | 'shouldUseDarkColors' | 'shouldUseHighContrastColors'>,
+  NativeTheme
+>;
 
 /** From now on the page sees the app's theme. */
 export const followMedia = (page: Session): void => nativeTheme.follow(page);

@@ -2,6 +2,7 @@
 /** Notifications: kept, not drawn. A test clicks with `notification.emit('click')`. */
 import { record } from '../record.ts';
 import { StrictEmitter } from '../strict.ts';
+import type { Conforms } from '../conforms.ts';
 
 export class Notification extends StrictEmitter {
   protected static override readonly provided = ['show', 'click', 'close', 'action', 'reply', 'failed'];
@@ -41,4 +42,7 @@ export class Notification extends StrictEmitter {
   }
 }
 
-const _conforms: Pick<Electron.Notification, 'show' | 'close' | 'title' | 'body' | 'silent'> = null! as Notification;
+export type CheckedNotification = Conforms<
+  Pick<Electron.Notification, 'show' | 'close' | 'title' | 'body' | 'silent'>,
+  Notification
+>;

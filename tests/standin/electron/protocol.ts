@@ -11,8 +11,7 @@ const handlers = new Map<string, ProtocolHandler>();
 
 export const protocol = strict('protocol', {
   registerSchemesAsPrivileged: (schemes: Electron.CustomScheme[]) => {
-    if (lifecycle.isReady)
-      throw new Error('protocol.registerSchemesAsPrivileged should be called before app is ready');
+    if (lifecycle.isReady) throw new Error('protocol.registerSchemesAsPrivileged should be called before app is ready');
     record.privilegedSchemes.push(...schemes);
     for (const { scheme } of schemes) carryScheme(scheme);
   },

@@ -17,8 +17,9 @@ export async function answerRequest(session: Session, paused: Paused): Promise<v
   const handler = protocolHandler(carriedScheme(url) ?? '');
   // Chromium asks by itself for an icon that the page did not name; Electron does not.
   const isOwnIdea = /^http:\/\/[^/]+\/favicon\.ico$/.test(url) && resourceType === 'Other';
-  if (url.startsWith('file:')) await session.send('Fetch.continueRequest', { requestId });
-  else if (handler !== undefined && !isOwnIdea) {
+  if (isOwnIdea) await session.send('Fetch.fulfillRequest', { requestId, responseCode: 204 });
+  else if (url.startsWith('file:')) await session.send('Fetch.continueRequest', { requestId });
+  else if (handler !== undefined) {
     try {
       await fulfill(session, paused, await handler(requestOf(paused)));
     } catch (error) {
@@ -26,7 +27,7 @@ export async function answerRequest(session: Session, paused: Paused): Promise<v
       await session.send('Fetch.failRequest', { requestId, errorReason: 'Failed' });
     }
   } else {
-    if (!isOwnIdea) record.refusedRequests.push({ url: fromCarried(url), method, resourceType });
+    record.refusedRequests.push({ url: fromCarried(url), method, resourceType });
     await session.send('Fetch.failRequest', { requestId, errorReason: 'BlockedByClient' });
   }
 }

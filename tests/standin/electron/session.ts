@@ -3,6 +3,7 @@
 import { record } from '../record.ts';
 import { strict, StrictEmitter } from '../strict.ts';
 import { protocol } from './protocol.ts';
+import type { Conforms } from '../conforms.ts';
 
 type Handlers = typeof record.handlers;
 
@@ -41,7 +42,7 @@ export class Session extends StrictEmitter {
 }
 
 type Checked = Exclude<keyof Session, keyof StrictEmitter | 'protocol'>;
-const _conforms: Pick<Electron.Session, Checked> = null! as Session;
+export type CheckedSession = Conforms<Pick<Electron.Session, Checked>, Session>;
 
 export const defaultSession = new Session();
 export const session = strict('session', { defaultSession });

@@ -3,6 +3,7 @@
 import { record } from '../record.ts';
 import { StrictEmitter } from '../strict.ts';
 import type { Menu } from './menu.ts';
+import type { Conforms } from '../conforms.ts';
 
 export class Tray extends StrictEmitter {
   protected static override readonly provided = ['click', 'right-click', 'double-click'];
@@ -52,5 +53,7 @@ export class Tray extends StrictEmitter {
   }
 }
 
-const _conforms: Pick<Electron.Tray, 'setImage' | 'setToolTip' | 'setTitle' | 'getTitle' | 'destroy' | 'isDestroyed'> =
-  null! as Tray;
+export type CheckedTray = Conforms<
+  Pick<Electron.Tray, 'setImage' | 'setToolTip' | 'setTitle' | 'getTitle' | 'destroy' | 'isDestroyed'>,
+  Tray
+>;

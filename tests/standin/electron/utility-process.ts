@@ -8,6 +8,7 @@ import type { ForkOptions } from 'electron';
 import { lifecycle } from './lifecycle.ts';
 import { record } from '../record.ts';
 import { strict, StrictEmitter } from '../strict.ts';
+import type { Conforms } from '../conforms.ts';
 
 const BOOT = join(import.meta.dirname, '..', 'utility-boot.mjs');
 
@@ -51,7 +52,7 @@ export class UtilityProcess extends StrictEmitter {
   }
 }
 
-const _conforms: Pick<Electron.UtilityProcess, 'pid' | 'kill'> = null! as UtilityProcess;
+export type CheckedUtilityProcess = Conforms<Pick<Electron.UtilityProcess, 'pid' | 'kill'>, UtilityProcess>;
 
 export const utilityProcess = strict('utilityProcess', {
   fork: (modulePath: string, args: string[] = [], options: ForkOptions = {}) => {

@@ -20,6 +20,7 @@ import { abortRequest, answerRequest } from './requests.ts';
 import { defaultSession, type Session } from './session.ts';
 import { followMedia } from './native-theme.ts';
 import { FrameObjects, type WebFrameMain } from './web-frame-main.ts';
+import type { Conforms } from '../conforms.ts';
 
 type OpenHandler = (details: Electron.HandlerDetails) => { readonly action: 'allow' | 'deny' };
 
@@ -186,6 +187,7 @@ export class WebContents extends StrictEmitter implements PageOwner {
   message(message: FromPage, frameId: string): void {
     if (message.is === 'accelerator') pressAccelerator(message.index);
     else if (message.is === 'resized') this.#resized();
+    else if (message.is === 'titled') this.#titled(message.title);
     else if (message.is === 'preload-error') this.#preloadFailed(Object.assign(new Error(message.message), message));
     else receiveFromPage(message, this, frameId);
   }
@@ -271,7 +273,6 @@ export class WebContents extends StrictEmitter implements PageOwner {
     this.#targets.listen(target.targetId, {
       crashed: (status, exitCode) => this.#crashed(status, exitCode),
       closed: () => this.#closed(),
-      titled: (title) => this.#titled(title),
     });
     await page.start(scripts);
     followMedia(page.session);
@@ -306,8 +307,6 @@ export class WebContents extends StrictEmitter implements PageOwner {
   }
 
   #titled(title: string): void {
-    // Without a title of its own a page is called by its address.
-    if (title === this.#title || title === '' || this.#url === '' || toCarried(this.#url).includes(title)) return;
     this.#title = title;
     this.emit('page-title-updated', preventable({}), title, true);
   }
@@ -328,8 +327,8 @@ export class WebContents extends StrictEmitter implements PageOwner {
 
 type Checked =
   'id' | 'loadURL' | 'loadFile' | 'reload' | 'close' | 'isDestroyed' | 'isCrashed' | 'getURL' | 'getTitle' | 'send';
-type CheckedToo = 'getOSProcessId' | 'getLastWebPreferences' | 'openDevTools' | 'executeJavaScript';
-const _conforms: Pick<Electron.WebContents, Checked | CheckedToo> = null! as WebContents;
+type CheckedToo = 'getOSProcessId' | 'openDevTools' | 'executeJavaScript';
+export type CheckedWebContents = Conforms<Pick<Electron.WebContents, Checked | CheckedToo>, WebContents>;
 
 /** Electron's `webContents`: from an id, or from what DevTools call a page, to the object. */
 export const webContents = strict('webContents', {

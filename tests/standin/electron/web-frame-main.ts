@@ -3,6 +3,7 @@
 import { fromCarried, originOf } from '../page/carried-url.ts';
 import type { PageLink } from '../page/page-link.ts';
 import { StrictObject } from '../strict.ts';
+import type { Conforms } from '../conforms.ts';
 
 let lastRoutingId = 0;
 
@@ -62,10 +63,13 @@ export class WebFrameMain extends StrictObject {
   }
 }
 
-const _conforms: Pick<
-  Electron.WebFrameMain,
-  'routingId' | 'frameTreeNodeId' | 'processId' | 'url' | 'origin' | 'name' | 'detached' | 'isDestroyed' | 'send'
-> = null! as WebFrameMain;
+export type CheckedWebFrameMain = Conforms<
+  Pick<
+    Electron.WebFrameMain,
+    'routingId' | 'frameTreeNodeId' | 'processId' | 'url' | 'origin' | 'name' | 'detached' | 'isDestroyed' | 'send'
+  >,
+  WebFrameMain
+>;
 
 /** The frames of one page. */
 export class FrameObjects {

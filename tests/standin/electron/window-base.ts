@@ -12,6 +12,10 @@ let focused: WindowBase | null = null;
 /** The window that has the focus. */
 export const focusedWindow = (): WindowBase | null => focused;
 
+const takeFocus = (window: WindowBase | null): void => {
+  focused = window;
+};
+
 export class WindowBase extends StrictEmitter {
   protected readonly geometry: WindowGeometry;
   #state: 'normal' | 'maximized' | 'fullscreen' = 'normal';
@@ -51,7 +55,7 @@ export class WindowBase extends StrictEmitter {
     this.#alive();
     if (focused === this || !this.#isVisible) return;
     focused?.blur();
-    focused = this;
+    takeFocus(this);
     this.emit('focus');
   }
 

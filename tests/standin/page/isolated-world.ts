@@ -21,6 +21,11 @@ declare const window: {
   addEventListener(name: string, listener: (event: KeyboardEvent) => void, capture?: boolean): void;
   removeEventListener(name: string, listener: (event: KeyboardEvent) => void): void;
 };
+declare const document: { readonly title: string; readonly head: object | null };
+declare const MutationObserver: new (heard: () => void) => {
+  observe(node: object, what: object): void;
+  disconnect(): void;
+};
 declare const location: { readonly href: string };
 
 export interface IsolatedOptions {
@@ -153,7 +158,25 @@ export function runIsolatedWorld(options: IsolatedOptions, codec: Codec, bridge:
     },
     true,
   );
-  if (isMainFrame) window.addEventListener('resize', () => send({ is: 'resized' }));
+  const watchTitle = (): void => {
+    let last = '';
+    let isInHead = false;
+    const observer = new MutationObserver(() => {
+      if (document.title !== last) {
+        last = document.title;
+        send({ is: 'titled', title: last });
+      }
+      if (isInHead || document.head === null) return;
+      isInHead = true;
+      observer.disconnect();
+      observer.observe(document.head, { subtree: true, childList: true, characterData: true });
+    });
+    observer.observe(document, { subtree: true, childList: true });
+  };
+  if (isMainFrame) {
+    window.addEventListener('resize', () => send({ is: 'resized' }));
+    watchTitle();
+  }
   if (!isMainFrame && !options.inSubFrames) return;
   try {
     const module = { exports: {} };
@@ -161,6 +184,5 @@ export function runIsolatedWorld(options: IsolatedOptions, codec: Codec, bridge:
   } catch (error) {
     const { message = String(error), stack = '' } = error instanceof Error ? error : {};
     send({ is: 'preload-error', message, stack });
-    console.error(`Unable to load preload script: ${message}`);
   }
 }

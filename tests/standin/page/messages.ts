@@ -11,6 +11,7 @@ export type FromPage =
   | { readonly is: 'send'; readonly channel: string; readonly args: readonly unknown[] }
   | { readonly is: 'accelerator'; readonly index: number }
   | { readonly is: 'resized' }
+  | { readonly is: 'titled'; readonly title: string }
   | { readonly is: 'preload-error'; readonly message: string; readonly stack: string };
 
 export type ToPage =

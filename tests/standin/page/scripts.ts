@@ -30,18 +30,19 @@ export function pageScripts(preloadPath: string | undefined, inSubFrames: boolea
     inSubFrames,
     platform: process.platform,
     versions: {
-      electron: process.versions['electron'] ?? '',
-      chrome: process.versions['chrome'] ?? '',
+      electron: process.versions.electron,
+      chrome: process.versions.chrome,
       node: process.versions.node,
     },
   };
   const { text, refusal } = readPreload(preloadPath);
   const preload = `(require, process, module, exports) => { (function () {\n${text}\n}).call(undefined) }`;
-  const bridge = (out: string, into: string): string => `(${makeBridge})(${JSON.stringify(out)}, ${JSON.stringify(into)})`;
-  const codec = `(${makeCodec})(${BASE64_OF_THE_PAGE})`;
+  const bridge = (out: string, into: string): string =>
+    `(${String(makeBridge)})(${JSON.stringify(out)}, ${JSON.stringify(into)})`;
+  const codec = `(${String(makeCodec)})(${BASE64_OF_THE_PAGE})`;
   return {
     mainWorld: `${bridge(toIsolated, toMain)};`,
-    isolatedWorld: `(${runIsolatedWorld})(${JSON.stringify(options)}, ${codec}, ${bridge(toMain, toIsolated)}, ${preload});`,
+    isolatedWorld: `(${String(runIsolatedWorld)})(${JSON.stringify(options)}, ${codec}, ${bridge(toMain, toIsolated)}, ${preload});`,
     refusal,
   };
 }

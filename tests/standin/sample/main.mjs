@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small app for the tests of the stand-in. Its window, menu and handlers are what the tests ask about.
+/* global Response */
 import { app, BrowserWindow, ipcMain, Menu, protocol, session, utilityProcess } from 'electron';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,14 +27,14 @@ async function answer(request) {
   return asset('page.html', 'text/html', policy);
 }
 
-function openWindow(preload = 'preload.cjs') {
+function openWindow(preload = join(here, 'preload.cjs')) {
   const window = new BrowserWindow({
     width: 640,
     height: 480,
     x: 20,
     y: 30,
     show: false,
-    webPreferences: { preload: join(here, preload), sandbox: true, nodeIntegrationInSubFrames: true },
+    webPreferences: { preload, sandbox: true, nodeIntegrationInSubFrames: true },
   });
   window.once('ready-to-show', () => window.show());
   window.webContents.setWindowOpenHandler(({ url }) => {
