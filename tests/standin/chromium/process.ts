@@ -43,12 +43,16 @@ export class ChromiumProcess {
 
   constructor({ debuggingPort, switches }: ChromiumOptions) {
     this.isHeadless = (process.env['DISPLAY'] ?? '') === '';
-    this.#profile = mkdtempSync(join(tmpdir(), 'godwit-standin-'));
+    this.#profile = mkdtempSync(join(tmpdir(), 'gw-si-'));
     preferences(this.#profile);
     const args = [...this.#common(), ...FLAGS, `--remote-debugging-port=${debuggingPort}`, '--remote-debugging-pipe'];
     const stdio = ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] as const;
     // A process group of its own, to be ended as a whole.
-    this.#child = spawn(CHROMIUM, [...args, ...passedOn(switches)], { stdio: [...stdio], detached: true });
+    this.#child = spawn(CHROMIUM, [...args, ...passedOn(switches)], {
+      stdio: [...stdio],
+      env: this.#environment(),
+      detached: true,
+    });
     this.#exited = new Promise((resolve) => this.#child.once('exit', () => resolve()));
     const watched = [String(this.#child.pid), this.#profile];
     this.#watcher = spawn('sh', ['-c', WATCHER, 'sh', ...watched], {
@@ -81,7 +85,7 @@ export class ChromiumProcess {
 
   /** Opens one more window without tabs and address bar: a second start hands the wish to the running browser. */
   openAppWindow(url: string): void {
-    spawn(CHROMIUM, [...this.#common(), `--app=${url}`], { stdio: 'ignore' });
+    spawn(CHROMIUM, [...this.#common(), `--app=${url}`], { stdio: 'ignore', env: this.#environment() });
   }
 
   /** Ends it and waits until nothing of it is left. */
@@ -111,6 +115,11 @@ export class ChromiumProcess {
     }
   }
 
+  /** What Chromium leaves in its folder for temporary files goes with the profile. */
+  #environment(): NodeJS.ProcessEnv {
+    return { ...process.env, TMPDIR: join(this.#profile, 'tmp') };
+  }
+
   #common(): string[] {
     const screen = process.env['GODWIT_STANDIN_SCREEN'] ?? '1400x900';
     return [
@@ -136,7 +145,8 @@ function passedOn(switches: ReadonlyMap<string, string>): string[] {
 
 /** No title bar drawn by Chromium itself where a window manager draws one, no bubbles. */
 function preferences(profile: string): void {
-  mkdirSync(join(profile, 'Default'), { recursive: true });
+  mkdirSync(join(profile, 'Default'));
+  mkdirSync(join(profile, 'tmp'));
   const settings = { browser: { custom_chrome_frame: false }, profile: { exit_type: 'Normal' } };
   writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(settings));
 }

@@ -107,8 +107,11 @@ export class Targets {
     const { targetInfo, sessionId } = attached;
     const session = this.#cdp.session(sessionId);
     // A window that a page opens is refused, before it has loaded anything.
-    if (targetInfo.openerId !== undefined) this.close(targetInfo.targetId);
-    else if (this.#awaited !== null) {
+    if (targetInfo.openerId !== undefined) {
+      this.close(targetInfo.targetId);
+      // Held any longer, it would hold the page that opened it: both are in one renderer.
+      session.post('Runtime.runIfWaitingForDebugger');
+    } else if (this.#awaited !== null) {
       const resolve = this.#awaited;
       this.#awaited = null;
       resolve(attached);

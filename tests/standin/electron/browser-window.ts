@@ -33,9 +33,7 @@ export class BrowserWindow extends WindowBase {
     const opened = host.connected.then(({ targets }) => targets.open(this.geometry.bounds));
     const targets = host.connected.then((connected: Connected) => connected.targets);
     this.webContents = new WebContents(options.webPreferences ?? {}, targets, opened, async (target, page) => {
-      const around = await page.evaluate('[outerWidth - innerWidth, outerHeight - innerHeight]');
-      const [width = 0, height = 0] = around as number[];
-      await this.geometry.connect(await targets, target, { width, height });
+      await this.geometry.connect(await targets, target, page);
     });
     openWindows.add(this);
     this.#follow();

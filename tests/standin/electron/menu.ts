@@ -58,7 +58,7 @@ export class MenuItem extends StrictObject {
     this.checked = options.checked ?? false;
     this.registerAccelerator = options.registerAccelerator ?? true;
     this.acceleratorWorksWhenHidden = options.acceleratorWorksWhenHidden ?? true;
-    this.submenu = submenu === undefined ? null : toMenu(submenu);
+    this.submenu = submenu === undefined ? null : toMenu(submenu as readonly MenuItemConstructorOptions[] | Menu);
     this.#given = options.click;
     this.click = (event = {}, window = focusedWindow()) => this.#act(event, window);
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The events of web contents, and Chromium's words for what they tell. */
 
+import type { WebFrameMain } from './web-frame-main.ts';
+
 export const NAVIGATION_EVENTS = [
   ...['will-navigate', 'will-frame-navigate', 'did-navigate', 'did-navigate-in-page', 'did-finish-load'],
   ...['did-fail-load', 'render-process-gone', 'page-title-updated', 'console-message', 'preload-error', 'destroyed'],
@@ -34,4 +36,9 @@ export function levelOf(method: string): 'debug' | 'error' | 'info' | 'warning' 
   if (method === 'error' || method === 'assert') return 'error';
   if (method === 'warning') return 'warning';
   return method === 'debug' ? 'debug' : 'info';
+}
+
+/** What listeners of did-fail-load get behind the event. */
+export function failureDetails(failure: string, url: string, frame: WebFrameMain): unknown[] {
+  return [errorCode(failure), failure.replace('net::', ''), url, true, frame.processId, frame.routingId];
 }

@@ -14,11 +14,12 @@ import { strict, StrictEmitter } from '../strict.ts';
 import { preventable } from './event.ts';
 import { provideForgery, receiveFromPage } from './ipc.ts';
 import { applicationAccelerators, onMenuChange, pressAccelerator } from './accelerators.ts';
-import { errorCode, levelOf, NAVIGATION_EVENTS, reasonOf } from './web-contents-events.ts';
+import { failureDetails, levelOf, NAVIGATION_EVENTS, reasonOf } from './web-contents-events.ts';
 import { lifecycle } from './lifecycle.ts';
 import { abortRequest, answerRequest } from './requests.ts';
 import { defaultSession, type Session } from './session.ts';
 import { followMedia } from './native-theme.ts';
+import { isNavigationRefused, navigate } from './loading.ts';
 import { FrameObjects, type WebFrameMain } from './web-frame-main.ts';
 import type { Conforms } from '../conforms.ts';
 
@@ -63,28 +64,10 @@ export class WebContents extends StrictEmitter implements PageOwner {
 
   async loadURL(url: string): Promise<void> {
     const page = await this.#opening;
-    const finished = new Promise<void>((resolve, reject) => {
-      const settle = (act: () => void) => () => {
-        for (const [name, listener] of listeners) this.removeListener(name, listener);
-        act();
-      };
-      const fail = settle(() => reject(this.#loadError(url)));
-      const listeners = [
-        ['did-finish-load', settle(resolve)],
-        ['did-fail-load', fail],
-        ['render-process-gone', fail],
-        ['destroyed', fail],
-      ] as const;
-      for (const [name, listener] of listeners) this.on(name, listener);
-    });
-    finished.catch(() => undefined);
     this.#failure = '';
-    const { errorText, loaderId } = await page.session.send('Page.navigate', { url: toCarried(url) });
-    if (errorText !== undefined && errorText !== '') this.#failure = errorText;
-    // Without a loader it was a navigation within the page.
-    if (loaderId === undefined) return;
-    if (errorText === 'net::ERR_ABORTED') throw this.#loadError(url);
-    await finished;
+    await navigate(this, page, url, (failure) => {
+      this.#failure = failure;
+    });
   }
 
   async loadFile(path: string): Promise<void> {
@@ -213,11 +196,8 @@ export class WebContents extends StrictEmitter implements PageOwner {
       this.#failure = '';
       this.emit('did-navigate', preventable({}), reached, 200, 'OK');
     } else {
-      const failure = this.#failure || 'net::ERR_FAILED';
-      this.#failure = failure;
-      const { processId, routingId } = this.frame(id);
-      const args = [errorCode(failure), failure.replace('net::', ''), reached, true, processId, routingId];
-      this.emit('did-fail-load', preventable({}), ...args);
+      this.#failure ||= 'net::ERR_FAILED';
+      this.emit('did-fail-load', preventable({}), ...failureDetails(this.#failure, reached, this.frame(id)));
     }
   }
 
@@ -284,19 +264,7 @@ export class WebContents extends StrictEmitter implements PageOwner {
   #isRefused(carried: string, frameId: string, isPageStarted: boolean): boolean {
     const isMainFrame = frameId === this.#page?.mainFrameId;
     if (isMainFrame && !isPageStarted) return false;
-    const url = fromCarried(carried);
-    const frame = this.frame(frameId);
-    const event = preventable({ url, isMainFrame, isSameDocument: false, frame, initiator: frame });
-    this.emit('will-frame-navigate', event);
-    if (isMainFrame) this.emit('will-navigate', event, url, false, true, frame.processId, frame.routingId);
-    return event.defaultPrevented;
-  }
-
-  #loadError(url: string): Error {
-    const failure = this.#failure || 'net::ERR_FAILED';
-    const code = failure.replace('net::', '');
-    const errno = errorCode(failure);
-    return Object.assign(new Error(`${code} (${errno}) loading '${url}'`), { code, errno, url });
+    return isNavigationRefused(this, fromCarried(carried), this.frame(frameId), isMainFrame);
   }
 
   #preloadFailed(error: Error): void {

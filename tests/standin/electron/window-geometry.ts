@@ -1,6 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Where a window is. What the app sets holds at once; Chromium follows, and what the user changes comes back. */
+import type { PageLink } from '../page/page-link.ts';
 import type { OpenedTarget, Rectangle, Targets } from '../chromium/targets.ts';
+
+/** Resizing takes effect late: the size of the page once it has not changed for some frames. */
+const SETTLED_SIZE = `new Promise((resolve) => {
+  let last = '';
+  let same = 0;
+  const look = () => {
+    const now = [innerWidth, innerHeight, outerWidth, outerHeight].join();
+    same = now === last ? same + 1 : 0;
+    last = now;
+    if (same >= 4) resolve([innerWidth, innerHeight]);
+    else setTimeout(look, 16);
+  };
+  look();
+})`;
+const ATTEMPTS = 4;
 
 type Change = 'resize' | 'move';
 
@@ -10,7 +26,7 @@ export class WindowGeometry {
   #normal: Rectangle;
   readonly #emit: (change: Change) => void;
   #connected: { readonly targets: Targets; readonly target: OpenedTarget } | null = null;
-  /** What Chromium draws around the page; Electron counts the page, and leaves the frame to the window manager. */
+  /** What Chromium draws around the page. Electron counts the page, and leaves the frame to the window manager. */
   #frame = { width: 0, height: 0 };
   #pushed: Promise<void> = Promise.resolve();
 
@@ -28,11 +44,16 @@ export class WindowGeometry {
     return { ...this.#normal };
   }
 
-  /** The Chromium window is there, with that much around the page. */
-  async connect(targets: Targets, target: OpenedTarget, frame: { width: number; height: number }): Promise<void> {
+  /** The Chromium window is there. It gets the size with which its page has the size that was asked for. */
+  async connect(targets: Targets, target: OpenedTarget, page: PageLink): Promise<void> {
     this.#connected = { targets, target };
-    this.#frame = frame;
-    await this.#push();
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      await this.#push();
+      const [width = 0, height = 0] = (await page.evaluate(SETTLED_SIZE)) as number[];
+      const missing = { width: this.#bounds.width - width, height: this.#bounds.height - height };
+      if (missing.width === 0 && missing.height === 0) return;
+      this.#frame = { width: this.#frame.width + missing.width, height: this.#frame.height + missing.height };
+    }
   }
 
   /** `isNormal` is false for bounds that are only for a while. */

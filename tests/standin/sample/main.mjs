@@ -66,11 +66,11 @@ function buildMenu() {
   return Menu.buildFromTemplate([{ label: 'File', submenu }, { role: 'editMenu' }]);
 }
 
+for (const name of ['before-quit', 'will-quit', 'quit']) app.on(name, () => process.stdout.write(`${name}\n`));
 if (!app.requestSingleInstanceLock()) {
   app.quit();
 } else {
   app.on('second-instance', (_event, argv, cwd) => events.push(['second-instance', argv, cwd]));
-  for (const name of ['before-quit', 'will-quit', 'quit']) app.on(name, () => process.stdout.write(`${name}\n`));
   ipcMain.handle('echo', (_event, ...args) => args);
   ipcMain.handle('fail', () => {
     throw new RangeError('out of the sample');
