@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+globalThis.pageScriptRan = true;
+globalThis.hadApiAtOnce = typeof globalThis.sample === 'object';
