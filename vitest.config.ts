@@ -18,7 +18,7 @@ export default defineConfig({
         hookTimeout: (realMachines ? 60_000 : 10_000) * (long ? 10 : 1),
         // A process for each file: the addon's threads and descriptors of one file never meet those of another.
         pool: 'forks',
-        globalSetup: 'tests/support/private-home.ts',
+        globalSetup: ['tests/support/private-home.ts', ...(name === 'e2e' ? ['tests/support/e2e/built-app.ts'] : [])],
       },
     })),
   },

@@ -10,8 +10,8 @@ const folder = path.join(import.meta.dirname, '..', 'docs', 'screens');
 
 mkdirSync(folder, { recursive: true });
 const browser = await launchBrowser();
-const app = await ServedApp.start();
-const page = await app.page(browser);
+const app = await ServedApp.start(browser);
+const page = await app.page();
 try {
   await row('demo').getByText('Running', { exact: true }).waitFor();
   await createMachine('db1', '512M', '64M', '9000');

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 beforeEach(async () => {
-  app = await ServedApp.start();
+  app = await ServedApp.start(browser);
 });
 afterEach(() => app.dispose());
 
@@ -48,7 +48,7 @@ it('the link is there soon after the start, and the first screen soon after the 
 });
 
 it(`a live run of ${RUN_SECONDS} s keeps the page's thread free`, async () => {
-  const page = await app.page(browser);
+  const page = await app.page();
   await page.evaluate(`
     window.longTasks = [];
     new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((entry) => entry.duration)))
@@ -67,7 +67,7 @@ it(`a live run of ${RUN_SECONDS} s keeps the page's thread free`, async () => {
 });
 
 it('the manager is idle with two machines', async () => {
-  const page = await app.page(browser);
+  const page = await app.page();
   await page.getByRole('button', { name: 'New micro-VM' }).click();
   await page.getByLabel('Name', { exact: true }).fill('db1');
   await page.getByRole('button', { name: 'Create', exact: true }).click();
@@ -86,7 +86,7 @@ it(`the heap is the same after ${SAMPLES} samples were shown again and again`, a
   await app.end();
   const id = await recordLongRun(join(app.home, 'data', 'godwit.db'));
   await app.open();
-  const page = await app.page(browser);
+  const page = await app.page();
   const session = await page.context().newCDPSession(page);
   const heaps: number[] = [];
   for (let round = 0; round < 8; round += 1) {

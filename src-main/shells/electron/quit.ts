@@ -77,6 +77,8 @@ export class Quit {
 
   async #ask(): Promise<void> {
     const sentence = await this.#whatEnds();
+    // Meanwhile a signal may have decided it.
+    if (this.#state !== 'asking') return;
     if (sentence === undefined) {
       this.#happens('confirmed');
       return;

@@ -4,7 +4,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import type { RunningApp } from './vehicle.ts';
 
 const root = join(import.meta.dirname, '..', '..', '..');
 const CHROMIUM = '/usr/bin/chromium';
@@ -25,18 +26,21 @@ export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: BROWSER_FLAGS });
 }
 
-export class ServedApp {
+export class ServedApp implements RunningApp {
   readonly home: string;
+  readonly #browser: Browser;
+  readonly #contexts: BrowserContext[] = [];
   #process: ChildProcess | undefined;
   #output = '';
 
-  private constructor(home: string) {
+  private constructor(home: string, browser: Browser) {
     this.home = home;
+    this.#browser = browser;
   }
 
   /** With a home of its own. */
-  static async start(): Promise<ServedApp> {
-    const app = new ServedApp(mkdtempSync(join(tmpdir(), 'godwit-e2e-')));
+  static async start(browser: Browser): Promise<ServedApp> {
+    const app = new ServedApp(mkdtempSync(join(tmpdir(), 'godwit-e2e-')), browser);
     await app.open();
     return app;
   }
@@ -76,9 +80,10 @@ export class ServedApp {
     return new URL(this.link).origin;
   }
 
-  /** Opens the start link; errors of the page are collected and are none at the end. */
-  async page(browser: Browser, size = { width: 1280, height: 800 }): Promise<Page> {
-    const context = await browser.newContext({ viewport: size });
+  /** Opens the start link in a browser that has nothing of an earlier one. */
+  async page(): Promise<Page> {
+    const context = await this.#browser.newContext({ viewport: { width: 1280, height: 800 } });
+    this.#contexts.push(context);
     const page = await context.newPage();
     await page.goto(this.link);
     await page.getByRole('heading', { name: 'Machines' }).waitFor();
@@ -95,6 +100,7 @@ export class ServedApp {
   }
 
   async dispose(): Promise<void> {
+    for (const context of this.#contexts) await context.close();
     await this.end();
     rmSync(this.home, { recursive: true, force: true });
   }
