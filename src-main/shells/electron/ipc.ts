@@ -12,9 +12,9 @@ import {
 } from '../../../src-shared/desktop-bridge.ts';
 import type { Manager } from '../../manager/manager.ts';
 import { answerCall } from '../served/calls.ts';
-import { isOurs } from './app-address.ts';
 import type { MainWindow } from './main-window.ts';
 import { refusedInput } from './plain-input.ts';
+import { isOurPage } from './sender-guard.ts';
 
 export type DesktopHandlers = {
   readonly [Name in DesktopCallName]: (input: DesktopCallInput<Name>) => Promise<DesktopCallOutput<Name>>;
@@ -37,23 +37,15 @@ export function serveIpc({ manager, window, desktop }: IpcOptions): void {
     checked(event, window, name, [input, ...more], (known) => desktopCall(desktop, known, input)),
   );
   ipcMain.on(channels.follow, (event) => {
-    if (isOurPage(event, window)) window.followed();
+    if (isFromPage(event, window)) window.followed();
   });
   ipcMain.on(channels.taken, (event, count: unknown) => {
-    if (isOurPage(event, window) && typeof count === 'number') window.feed.taken(count);
+    if (isFromPage(event, window) && typeof count === 'number') window.feed.taken(count);
   });
 }
 
-/** The top frame of our window, showing our document. A frame that is gone is nobody's. */
-function isOurPage({ sender, senderFrame }: IpcMainEvent | IpcMainInvokeEvent, window: MainWindow): boolean {
-  return (
-    senderFrame !== null &&
-    window.isContents(sender) &&
-    senderFrame.parent === null &&
-    senderFrame === sender.mainFrame &&
-    isOurs(senderFrame.url)
-  );
-}
+const isFromPage = (event: IpcMainEvent | IpcMainInvokeEvent, window: MainWindow): boolean =>
+  isOurPage(event, (contents) => window.isContents(contents));
 
 async function checked(
   event: IpcMainInvokeEvent,
@@ -62,7 +54,7 @@ async function checked(
   inputs: readonly unknown[],
   perform: (name: string) => Promise<Answer>,
 ): Promise<Answer> {
-  if (!isOurPage(event, window)) return refusal('This does not come from a page of Godwit.');
+  if (!isFromPage(event, window)) return refusal('This does not come from a page of Godwit.');
   if (typeof name !== 'string' || name.length > LONGEST_NAME) return refusal('There is no such call.');
   if (inputs.length !== 1) return refusal('A call has one input.');
   const refused = refusedInput(inputs[0]);

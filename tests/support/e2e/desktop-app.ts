@@ -14,7 +14,7 @@ import type { RunningApp } from './vehicle.ts';
 const root = join(import.meta.dirname, '..', '..', '..');
 export const BUILT_APP = join(root, 'out', 'app');
 
-const isReal = process.env['GODWIT_TEST_ELECTRON'] === 'real';
+export const isReal = process.env['GODWIT_TEST_ELECTRON'] === 'real';
 export const RUNTIME_NAME = isReal ? 'Electron' : 'the stand-in for Electron';
 const WAIT = { timeout: 30_000 };
 
