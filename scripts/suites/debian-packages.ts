@@ -28,6 +28,7 @@ const needs: readonly Need[] = [
     reason: 'the peer that Godwit is held against',
   },
   { debian: 'chromium', file: '/usr/bin/chromium', suites: ['e2e'], reason: 'the browser that users would have' },
+  { debian: 'xvfb', file: '/usr/bin/Xvfb', suites: ['e2e'], reason: 'the screen of windows that nobody looks at' },
   {
     debian: 'python3',
     file: '/usr/bin/python3',

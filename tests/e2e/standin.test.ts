@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The stand-in for Electron's executable, through Playwright and with a small app of its own. */
-import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { BrowserWindow as ElectronWindow, UtilityProcess } from 'electron';
-import type { Page } from 'playwright-core';
+import type { JSHandle, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { environment, EXECUTABLE, Launched, privateHome } from '../standin/launch.ts';
 import type {} from '../standin/record.ts';
@@ -31,7 +31,7 @@ interface SampleApp {
 interface SampleApi {
   invoke(channel: string, ...args: unknown[]): Promise<unknown>;
   note(text: string): void;
-  onNoted(listener: (text: string) => void): () => void;
+  readonly onNoted: (listener: (text: string) => void) => () => void;
   invokeFunction(): Promise<unknown>;
   fail(): void;
   same(value: unknown): unknown;
@@ -49,6 +49,8 @@ const samplePage = async ({ app }: Launched): Promise<Page> => {
   await page.locator('#heading').waitFor(WAIT);
   return page;
 };
+const windowOf = async ({ app }: Launched, page: Page): Promise<JSHandle<ElectronWindow>> =>
+  (await app.browserWindow(page)) as JSHandle<ElectronWindow>;
 const eventsOf = ({ app }: Launched): Promise<Seen[]> => app.evaluate(() => sample.events);
 const clearEvents = ({ app }: Launched): Promise<void> =>
   app.evaluate(() => {
@@ -90,10 +92,10 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
 
   it('has a window with a page of the size that it asked for, and its colour on the screen', async () => {
     expect(await page.evaluate('[innerWidth, innerHeight]')).toEqual([640, 480]);
-    const window = await launched.app.browserWindow(page);
-    expect(await window.evaluate((own) => [own.getBounds(), own.isVisible(), own.isFocused(), own.getTitle()])).toEqual(
-      [{ x: 20, y: 30, width: 640, height: 480 }, true, true, 'Sample page'],
-    );
+    const window = await windowOf(launched, page);
+    const state = () => window.evaluate((own) => [own.getBounds(), own.isVisible(), own.isFocused(), own.getTitle()]);
+    const bounds = { x: 20, y: 30, width: 640, height: 480 };
+    await expect.poll(state, WAIT).toEqual([bounds, true, true, 'Sample page']);
     const isBlue = (pixels: Buffer): boolean => pixels.indexOf(Buffer.from([...BACKGROUND, ...BACKGROUND])) >= 0;
     if (screen !== undefined) {
       await expect.poll(() => isBlue(screen?.picture().pixels ?? Buffer.alloc(0)), WAIT).toBe(true);
@@ -102,7 +104,7 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
   });
 
   it('resizes its page with the window, and the window says so', async () => {
-    const window = await launched.app.browserWindow(page);
+    const window = await windowOf(launched, page);
     await window.evaluate((own) => own.setBounds({ width: 700, height: 500 }));
     await expect.poll(() => page.evaluate('[innerWidth, innerHeight]'), WAIT).toEqual([700, 500]);
     expect(await eventsOf(launched)).toEqual([['resize', { x: 20, y: 30, width: 700, height: 500 }]]);
@@ -110,6 +112,20 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
     await expect.poll(() => page.evaluate('innerWidth'), WAIT).toBe(1400);
     await window.evaluate((own) => own.unmaximize());
     await expect.poll(() => page.evaluate('[innerWidth, innerHeight]'), WAIT).toEqual([700, 500]);
+  });
+
+  it('notices that the user has resized a window', async () => {
+    const window = await windowOf(launched, page);
+    const size = await window.evaluate((own) => own.getSize());
+    await clearEvents(launched);
+    // As somebody else than the stand-in.
+    const devTools = await page.context().newCDPSession(page);
+    const { windowId, bounds } = await devTools.send('Browser.getWindowForTarget');
+    const width = (bounds.width ?? 0) + 50;
+    await devTools.send('Browser.setWindowBounds', { windowId, bounds: { width } });
+    await expect.poll(() => window.evaluate((own) => own.getSize()), WAIT).toEqual([(size[0] ?? 0) + 50, size[1]]);
+    expect((await eventsOf(launched)).map(([name]) => name)).toEqual(['resize']);
+    await devTools.detach();
   });
 
   it('carries every kind of value between page and main process', async () => {
@@ -188,7 +204,7 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
       }
       const own = (): number => 7;
       const back = sample.same({ list: [own] }) as { list: (() => number)[] };
-      return [noted, thrown, back.list[0] === own, Object.isFrozen(sample), Object.isFrozen(sample.invoke)];
+      return [noted, thrown, back.list[0] === own, Object.isFrozen(sample), Object.isFrozen(sample.onNoted)];
     });
     expect(seen).toEqual(['hello!', 'Error: failed in the preload', true, true, true]);
   });
@@ -229,7 +245,7 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
   it('answers requests of its own scheme, under the names that it gave', async () => {
     const echoed = await page.evaluate(async () => {
       const answer = await fetch('/echo?x=1', { method: 'POST', body: 'ümlaut' });
-      return (await answer.json()) as unknown;
+      return await answer.json();
     });
     expect(echoed).toEqual({ url: 'sample://app/echo?x=1', host: 'app', body: 'ümlaut' });
     expect(await page.evaluate(() => fetch('/broken').then(String, String))).toBe('TypeError: Failed to fetch');
@@ -238,12 +254,16 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
   });
 
   it('keeps its page off the network, and off other pages and windows', async () => {
-    const window = await launched.app.browserWindow(page);
-    await window.evaluate((own) => own.webContents.executeJavaScript(`fetch('https://example.com/x').catch(() => 0)`));
-    await page.evaluate(`new WebSocket('ws://127.0.0.1:1/')`).catch(() => undefined);
+    const window = await windowOf(launched, page);
+    const fetched: unknown = await window.evaluate((own) =>
+      own.webContents.executeJavaScript(`fetch('https://example.com/x').catch(String)`),
+    );
+    expect(fetched).toBe('TypeError: Failed to fetch');
+    const closed = `new Promise((resolve) => (new WebSocket('ws://127.0.0.1:1/').onclose = () => resolve('closed')))`;
+    expect(await page.evaluate(closed)).toBe('closed');
     await page.locator('#away').click();
     await page.locator('#popup').click();
-    expect(await page.evaluate(`String(window.open('https://example.com/opened'))`)).toBeDefined();
+    await page.evaluate(`void window.open('https://example.com/opened')`);
     await page.evaluate(`location.href = 'sample://app/elsewhere'`);
     await expect
       .poll(() => eventsOf(launched), WAIT)
@@ -255,9 +275,66 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
       ]);
     await expect.poll(() => launched.app.windows().length, WAIT).toBe(1);
     expect(await page.locator('#heading').innerText()).toBe('Sample');
-    const refused = await launched.app.evaluate(() => __standin.refusedRequests.map(({ url }) => url));
-    // The policy of the page may have stopped the fetch before it became a request.
-    expect(refused.every((url) => url.startsWith('https://example.com/x') || url.startsWith('ws:'))).toBe(true);
+    expect(await launched.app.evaluate(() => __standin.refusedRequests)).toEqual([
+      { url: 'https://example.com/x', method: 'GET', resourceType: 'XHR' },
+      { url: 'ws://127.0.0.1:1/', method: 'GET', resourceType: 'WebSocket' },
+    ]);
+  });
+
+  it('refuses its page what the app refuses', async () => {
+    const state = `navigator.permissions.query({ name: 'geolocation' }).then(({ state }) => state)`;
+    expect(await page.evaluate(state)).toBe('denied');
+    expect(await launched.app.evaluate(() => typeof __standin.handlers.permissionRequest)).toBe('function');
+  });
+
+  it('lets a test send what no page of the app would', async () => {
+    const answers = await launched.app.evaluate(async () => [
+      await __standin.forge.invoke('who', [], { url: 'https://evil.example/', isMainFrame: true }),
+      await __standin.forge.invoke('who', [], { url: 'sample://app/x', isMainFrame: false }),
+    ]);
+    expect(answers).toEqual([
+      { url: 'https://evil.example/', origin: 'https://evil.example', isMain: true, top: 'https://evil.example/' },
+      { url: 'sample://app/x', origin: 'sample://app', isMain: false, top: 'sample://app/index.html' },
+    ]);
+  });
+
+  it('keeps what nothing draws where a test finds it', async () => {
+    const seen = await launched.app.evaluate(
+      ({ app, Menu, nativeImage, Notification, powerSaveBlocker, shell, Tray }) => {
+        const clicks: string[] = [];
+        const tray = new Tray(nativeImage.createEmpty());
+        tray.setToolTip('Sample');
+        tray.setContextMenu(Menu.buildFromTemplate([{ id: 'open', label: 'Open', click: () => clicks.push('open') }]));
+        tray.on('click', () => clicks.push('tray'));
+        const notification = new Notification({ title: 'Done', body: 'Moved.' });
+        notification.on('click', () => clicks.push('notification'));
+        notification.show();
+        app.setAsDefaultProtocolClient('sample');
+        void shell.openExternal('https://example.com/help');
+        const blocker = powerSaveBlocker.start('prevent-app-suspension');
+        const { trays, notifications, protocolClients, openedExternal } = __standin;
+        trays[0]?.emit('click');
+        trays[0]?.contextMenu?.getMenuItemById('open')?.click();
+        notifications[0]?.emit('click');
+        const shown = notifications.map(({ title, body }) => ({ title, body }));
+        return {
+          clicks,
+          tip: trays[0]?.toolTip,
+          shown,
+          protocolClients,
+          openedExternal,
+          blocks: [
+            powerSaveBlocker.isStarted(blocker),
+            powerSaveBlocker.stop(blocker),
+            powerSaveBlocker.isStarted(blocker),
+          ],
+        };
+      },
+    );
+    expect(seen).toEqual({
+      ...{ clicks: ['tray', 'open', 'notification'], tip: 'Sample', shown: [{ title: 'Done', body: 'Moved.' }] },
+      ...{ protocolClients: ['sample'], openedExternal: ['https://example.com/help'], blocks: [true, true, false] },
+    });
   });
 
   it('presses menu items by their keys, unless the page takes the key or the item is off', async () => {
@@ -277,7 +354,9 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
         ['menu', 'help-key'],
       ]);
     expect(await page.locator('#field').inputValue()).toBe('1x');
-    await launched.app.evaluate(({ Menu }) => Menu.getApplicationMenu()?.getMenuItemById('one')?.click());
+    await launched.app.evaluate(({ Menu }) => {
+      Menu.getApplicationMenu()?.getMenuItemById('one')?.click();
+    });
     expect((await eventsOf(launched)).length).toBe(4);
   });
 
@@ -306,8 +385,8 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
         attempt(() => app.getFileIcon('/')),
         attempt(() => window?.setOpacity(1)),
         attempt(() => window?.webContents.printToPDF({})),
-        attempt(() => BrowserWindow.addExtension('')),
-        attempt(() => electron.safeStorage.isEncryptionAvailable()),
+        attempt(() => (BrowserWindow as unknown as Record<string, unknown>)['addExtension']),
+        attempt(() => electron.safeStorage.getSelectedStorageBackend()),
         attempt(() => new electron.BrowserView()),
         attempt(() => app.on('gpu-info-update', () => undefined)),
         attempt(() => dialog.showCertificateTrustDialog({} as never)),
@@ -393,7 +472,7 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
 describe('the life of an app', () => {
   it('asks a window before it closes it, and quits in the order of Electron', async () => {
     const launched = await start();
-    const window = await launched.app.browserWindow(await samplePage(launched));
+    const window = await windowOf(launched, await samplePage(launched));
     await window.evaluate((own) => own.once('close', (event) => event.preventDefault()));
     await launched.app.evaluate(({ app }) => app.quit());
     expect(await window.evaluate((own) => own.isDestroyed())).toBe(false);
@@ -424,6 +503,16 @@ describe('the life of an app', () => {
     expect(await eventsOf(launched)).toEqual([
       ['second-instance', [EXECUTABLE, SAMPLE, '--again', 'file'], launched.home],
     ]);
+  });
+
+  it('takes over from an app that was killed', async () => {
+    const first = await start();
+    const ended = first.ended();
+    process.kill(first.pid, 'SIGKILL');
+    await ended;
+    const second = await start({ env: { XDG_CONFIG_HOME: join(first.home, 'config') } });
+    await samplePage(second);
+    expect(await second.app.evaluate(({ app }) => app.hasSingleInstanceLock())).toBe(true);
   });
 
   it('takes its arguments as a packaged app when it is to be one', async () => {
@@ -465,6 +554,17 @@ describe('nothing is left behind', () => {
         return false; // just ended
       }
     });
+  /** An app of one file, in a home that must be as clean at the end as it was. */
+  const ownApp = (text: string) => {
+    const home = privateHome();
+    onTestFinished(() => {
+      expect(readdirSync(join(home, 'tmp'))).toEqual([]);
+      rmSync(home, { recursive: true, force: true });
+    });
+    writeFileSync(join(home, 'main.mjs'), text);
+    const run = promisify(execFile)(EXECUTABLE, [join(home, 'main.mjs')], { env: environment(home, {}) });
+    return { run, child: run.child };
+  };
   const startMarked = async (): Promise<{ launched: Launched; mark: string }> => {
     const mark = `mark-${process.pid}-${performance.now()}`;
     const launched = await start({ env: { [MARK]: mark } });
@@ -493,24 +593,23 @@ describe('nothing is left behind', () => {
     await expect.poll(() => launched.temporaryFiles, WAIT).toEqual([]);
   });
 
-  it('when the main module fails', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'gw-app-'));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    writeFileSync(join(folder, 'main.mjs'), `import { app } from 'electron'; app.whenReady().then(() => app.foo());\n`);
-    const home = privateHome();
-    onTestFinished(() => rmSync(home, { recursive: true, force: true }));
-    const child = spawn(EXECUTABLE, [join(folder, 'main.mjs')], { env: environment(home, {}), stdio: 'pipe' });
+  it('when the main module throws', async () => {
+    const { run } = ownApp(`throw new Error('on purpose');\n`);
+    const failure: unknown = await run.then(String, (error: unknown) => error);
+    expect(failure).toMatchObject({ code: 1, stderr: expect.stringContaining('on purpose') as unknown });
+  });
+
+  it('when the app fails after it was ready', async () => {
+    const { run, child } = ownApp(`import { app } from 'electron'; app.whenReady().then(() => app.foo());\n`);
     const told = new Promise<string>((resolve) => {
       let text = '';
-      child.stderr.on('data', (chunk: Buffer) => {
-        text += chunk.toString();
+      child.stderr?.on('data', (chunk: string) => {
+        text += chunk;
         if (text.includes('README.md')) resolve(text);
       });
     });
     expect(await told).toContain('UnhandledPromiseRejectionWarning: NotProvided');
-    const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGTERM');
-    expect(await ended).toBe(0);
-    expect(readdirSync(join(home, 'tmp'))).toEqual([]);
+    await run;
   });
 });

@@ -36,8 +36,19 @@ export async function run(args: readonly string[]): Promise<void> {
   provideRoles();
   // Says itself where it listens.
   if (commandLine.inspectPort !== null) inspector.open(commandLine.inspectPort, '127.0.0.1');
-  await loadApp(commandLine);
-  if (!app.hasEnded) await startBrowser(commandLine);
+  try {
+    await loadApp(commandLine);
+  } catch (error) {
+    process.stderr.write(
+      `App threw an error during load\n${error instanceof Error ? String(error.stack) : String(error)}\n`,
+    );
+    process.exit(1);
+  }
+  if (app.hasEnded) return;
+  await startBrowser(commandLine).catch((error: unknown) => {
+    // An app that quits at once may end the browser before it is up.
+    if (!app.hasEnded) throw error;
+  });
 }
 
 function becomeElectron(): void {

@@ -27,7 +27,7 @@ const DISABLED_FEATURES = ['SpareRendererForSitePerProcess', 'Translate', 'Media
  * ($1), and deletes the profile ($2) until nothing writes into it any more.
  */
 const WATCHER = `read -r _; kill -KILL -- "-$1" 2>/dev/null
-for _ in 1 2 3 4 5 6 7 8; do rm -rf -- "$2" 2>/dev/null; sleep 0.05; done; [ ! -e "$2" ] || rm -rf -- "$2"`;
+for _ in 1 2 3 4 5 6 7 8 9; do rm -rf -- "$2" 2>/dev/null; sleep 0.05; [ -e "$2" ] || exit 0; done`;
 
 export interface ChromiumOptions {
   readonly debuggingPort: number;

@@ -19,6 +19,8 @@ import { lifecycle } from './lifecycle.ts';
 import { abortRequest, answerRequest } from './requests.ts';
 import { defaultSession, type Session } from './session.ts';
 import { followMedia } from './native-theme.ts';
+import { host } from '../host.ts';
+import { applyPermissions } from './permissions.ts';
 import { isNavigationRefused, navigate } from './loading.ts';
 import { FrameObjects, type WebFrameMain } from './web-frame-main.ts';
 import type { Conforms } from '../conforms.ts';
@@ -65,6 +67,7 @@ export class WebContents extends StrictEmitter implements PageOwner {
   async loadURL(url: string): Promise<void> {
     const page = await this.#opening;
     this.#failure = '';
+    await applyPermissions((await host.connected).browser, this, url);
     await navigate(this, page, url, (failure) => {
       this.#failure = failure;
     });

@@ -36,6 +36,10 @@ export class PageLink {
   readonly frames = new Map<string, Frame>();
   mainFrameId = '';
   isCrashed = false;
+  #startPageShown: () => void = () => undefined;
+  readonly #startPage = new Promise<void>((resolve) => {
+    this.#startPageShown = resolve;
+  });
   readonly #owner: PageOwner;
   /** The isolated world of a frame, by execution context and back. */
   readonly #frameOfContext = new Map<number, string>();
@@ -67,6 +71,8 @@ export class PageLink {
     const { frameTree } = await session.send('Page.getFrameTree');
     this.mainFrameId = frameTree.frame.id;
     if (!this.frames.has(this.mainFrameId)) this.#keepFrame(frameTree.frame);
+    // Until it is there, whatever runs in the page is swept away by it.
+    if (frameTree.frame.url !== START_PAGE) await this.#startPage;
   }
 
   /** To the isolated world of one frame. A frame that is gone hears nothing. */
@@ -122,6 +128,7 @@ export class PageLink {
       if (reason === 'remove') frames.delete(frameId);
     });
     session.on('Page.frameNavigated', ({ frame }) => {
+      if (frame.url === START_PAGE) this.#startPageShown();
       if (frame.parentId === undefined) {
         this.mainFrameId = frame.id;
         this.isCrashed = false;

@@ -22,7 +22,10 @@ async function answer(request) {
   const { pathname, host } = new URL(request.url);
   if (pathname === '/echo') return Response.json({ url: request.url, host, body: await request.text() });
   if (pathname === '/broken') throw new Error('broken on purpose');
-  const policy = { 'content-security-policy': "default-src 'self'; style-src 'unsafe-inline'; frame-src sample://app" };
+  const policy = {
+    'content-security-policy':
+      "default-src 'self'; style-src 'unsafe-inline'; frame-src sample://app; connect-src 'self' https: ws:",
+  };
   if (pathname === '/page.js') return asset('page.js', 'text/javascript');
   return asset('page.html', 'text/html', policy);
 }
