@@ -102,6 +102,10 @@ export function whereaboutsOf(source: AskedSource, destination: AskedDestination
   }
   const [preferred] = recoverable;
   if (preferred === undefined) {
+    if (source.phase !== 'silent' && destination.phase !== 'silent') {
+      const sentence = `${name} is lost: the process that had it has ended, and the other end had not all of it. Start it anew, or from a file that it was saved to.`;
+      return { guest: 'nowhere', runs: false, sentence, ...ends };
+    }
     const sentence = unknownSentence(name, source.phase === 'silent', destination.phase === 'silent');
     return { guest: 'unknown', runs: false, sentence, ...ends };
   }
@@ -140,7 +144,6 @@ export function savedWhereaboutsOf(source: AskedSource, letGo: boolean, file: st
 }
 
 function unknownSentence(name: string, sourceSilent: boolean, destinationSilent: boolean): string {
-  if (!sourceSilent && !destinationSilent) return `No end answers that could have ${name}.`;
   const who =
     sourceSilent && destinationSilent
       ? 'neither end answers, though their processes live'

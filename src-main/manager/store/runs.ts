@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { recordedRun, runSummary } from '../../../src-shared/run.ts';
 import type { RecordedRun, RunSummary } from '../../../src-shared/run.ts';
-import { identityOf, isGone } from './process-identity.ts';
+import { identityOf, isGone, startTicksOf } from './process-identity.ts';
 import type { Sync } from './protocol.ts';
 import { insertInto, notFound, parseJson } from './statements.ts';
 import type { Row, Statements } from './statements.ts';
@@ -139,14 +139,20 @@ function orphans(statements: Statements): { readonly id: string; readonly pid: n
 function interruption(run: RecordedRun, ownerPid: number): Partial<RecordedRun> {
   const { source, destination } = run.where;
   const what = `The process that drove this run (${String(ownerPid)}) ended before the run did.`;
+  // Attached machines end with their app. A number that is in use again only leaves the question open.
+  const isLost =
+    run.destination.kind !== 'file' &&
+    [source, destination].every(({ pid }) => pid !== null && startTicksOf(pid) === null);
   return {
     outcome: 'interrupted',
     error: what,
     phase: what,
     where: {
-      guest: 'unknown',
+      guest: isLost ? 'nowhere' : 'unknown',
       runs: false,
-      sentence: `${what} Where the guest is was not recorded. Ask both machines, if they still run.`,
+      sentence: isLost
+        ? `${what} Both of its machines have ended too, and ${run.machineName} with them.`
+        : `${what} Where the guest is was not recorded. Ask both machines, if they still run.`,
       source: { ...source, answers: false },
       destination: { ...destination, answers: false },
     },

@@ -19,6 +19,12 @@ const RUN = new RegExp(`^/runs/${UUID}$`);
 /** Whether it is a screen that may be asked for from outside of the page. */
 export const isRoute = (route: string): boolean => SCREENS.test(route) || RUN.test(route);
 
+/** The screen of an address of the page; undefined where it is none that may be asked for from outside. */
+export function routeOfAddress(address: string): string | undefined {
+  const route = isOurs(address) ? address.split('#')[1] : undefined;
+  return route !== undefined && isRoute(route) ? route : undefined;
+}
+
 export const routeOfRun = (id: string): string => `/runs/${id}`;
 
 const DEEP_LINK = new RegExp(`^godwit://run/(${UUID})/?$`, 'i');

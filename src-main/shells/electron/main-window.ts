@@ -3,7 +3,7 @@
 import { BrowserWindow, screen, type WebContents } from 'electron';
 import type { FeedMessage } from '../../../src-shared/desktop-bridge.ts';
 import { channels } from '../../../src-shared/desktop-bridge.ts';
-import { documentAddress } from './app-address.ts';
+import { documentAddress, routeOfAddress } from './app-address.ts';
 import { EventFeed } from './event-feed.ts';
 import { PageDeaths } from './page-deaths.ts';
 import { webPreferences } from './web-preferences.ts';
@@ -117,7 +117,8 @@ export class MainWindow {
       const again = this.#deaths.mayTryAgain(performance.now());
       this.#blank = !again;
       this.#options.onPageDeath(reason, again);
-      if (again) void this.#load(window);
+      // Where it was: a run that is under way is what its user wants to see.
+      if (again) void this.#load(window, routeOfAddress(webContents.getURL()));
     });
     webContents.on('did-navigate', () => this.feed.stop());
   }

@@ -18,6 +18,8 @@ const FLAGS = [
   ...['--no-startup-window', '--keep-alive-for-test'],
   // All frames of a page are in one target, and no address leads anywhere.
   ...['--disable-site-isolation-trials', '--host-resolver-rules=MAP * ~NOTFOUND'],
+  // No bar above the page that warns of these flags: the app's window has none.
+  '--test-type',
 ];
 /** A spare renderer would be one that belongs to no window. */
 const DISABLED_FEATURES = ['SpareRendererForSitePerProcess', 'Translate', 'MediaRouter', 'HttpsUpgrades'];

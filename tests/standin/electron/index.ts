@@ -3,6 +3,7 @@
 import { absent, strict } from '../strict.ts';
 import { app } from './app.ts';
 import { BrowserWindow } from './browser-window.ts';
+import { clipboard } from './clipboard.ts';
 import { dialog } from './dialog.ts';
 import { ipcMain } from './ipc.ts';
 import { Menu, MenuItem } from './menu.ts';
@@ -19,13 +20,13 @@ import { utilityProcess } from './utility-process.ts';
 import { webContents } from './web-contents.ts';
 
 const provided = {
-  ...{ app, BrowserWindow, dialog, ipcMain, Menu, MenuItem, nativeImage, nativeTheme, Notification },
+  ...{ app, BrowserWindow, clipboard, dialog, ipcMain, Menu, MenuItem, nativeImage, nativeTheme, Notification },
   ...{ powerSaveBlocker, protocol, screen, session, shell, Tray, utilityProcess, webContents },
 };
 
 /** What Electron has beside these: may be imported, and throws when it is used. */
 const ABSENT = [
-  ...['autoUpdater', 'BaseWindow', 'BrowserView', 'clipboard', 'contentTracing', 'crashReporter', 'desktopCapturer'],
+  ...['autoUpdater', 'BaseWindow', 'BrowserView', 'contentTracing', 'crashReporter', 'desktopCapturer'],
   ...['globalShortcut', 'ImageView', 'inAppPurchase', 'MessageChannelMain', 'MessagePortMain', 'net', 'netLog'],
   ...['powerMonitor', 'pushNotifications', 'safeStorage', 'ServiceWorkerMain', 'ShareMenu', 'systemPreferences'],
   ...['TouchBar', 'View', 'webFrameMain', 'WebContentsView'],

@@ -54,7 +54,9 @@ export class SingleInstance {
   }
 
   release(): void {
-    this.#server?.close();
+    // One that handed over must not take the socket away from the one that has it.
+    if (this.#server === null) return;
+    this.#server.close();
     this.#server = null;
     rmSync(this.#path, { force: true });
   }

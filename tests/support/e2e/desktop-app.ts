@@ -3,6 +3,7 @@
  * The desktop app as it is built, driven by Playwright's own means for Electron. Which executable runs it is the only
  * difference between the stand-in and a real one: `npm run test:electron` takes the latter.
  */
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,6 +30,7 @@ export class DesktopApp implements RunningApp {
   readonly #screen: VirtualScreen;
   readonly #options: DesktopOptions;
   #launched: ElectronApplication | undefined;
+  #process: ChildProcess | undefined;
 
   private constructor(home: string, screen: VirtualScreen, options: DesktopOptions) {
     this.home = home;
@@ -52,6 +54,8 @@ export class DesktopApp implements RunningApp {
       colorScheme: null,
       ...WAIT,
     });
+    // Kept: Playwright forgets it when it ends.
+    this.#process = this.#launched.process();
   }
 
   /** Of its process, and for what is to meet it. */
@@ -70,7 +74,7 @@ export class DesktopApp implements RunningApp {
   }
 
   get pid(): number {
-    return this.#launched?.process().pid ?? 0;
+    return this.#process?.pid ?? 0;
   }
 
   async page(): Promise<Page> {
@@ -80,10 +84,10 @@ export class DesktopApp implements RunningApp {
   }
 
   async end(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
-    if (this.#launched === undefined) return;
-    const child = this.#launched.process();
+    const child = this.#process;
+    this.#process = undefined;
     this.#launched = undefined;
-    if (child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
     await ended;

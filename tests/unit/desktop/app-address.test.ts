@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { documentAddress, isOurs, routeOfArguments } from '../../../src-main/shells/electron/app-address.ts';
+import {
+  documentAddress,
+  isOurs,
+  routeOfAddress,
+  routeOfArguments,
+} from '../../../src-main/shells/electron/app-address.ts';
 
 const ID = '0b0f5a52-7a7c-4a8e-9f5e-2f7f0b0c9d11';
 
@@ -24,6 +29,21 @@ describe('an address of the page', () => {
     '',
   ])('is not %s', (address) => {
     expect(isOurs(address)).toBe(false);
+  });
+});
+
+describe('the screen of an address', () => {
+  it.each(['/machines', '/runs', '/history', '/settings', `/runs/${ID}`])('is %s', (route) => {
+    expect(routeOfAddress(documentAddress(route))).toBe(route);
+  });
+
+  it.each([
+    'app://godwit/',
+    'app://godwit/#/machines/1/migrate',
+    'app://godwit/#/runs/1',
+    'https://godwit.example/#/runs',
+  ])('is none that is opened again: %s', (address) => {
+    expect(routeOfAddress(address)).toBeUndefined();
   });
 });
 

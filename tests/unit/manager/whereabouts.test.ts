@@ -46,9 +46,13 @@ describe('where the guest is', () => {
   });
 
   it('is lost only when both processes have ended', () => {
-    expect(whereaboutsOf(source('gone'), destination('gone'), 'db1').sentence).toBe(
-      'No end answers that could have db1.',
-    );
+    expect(whereaboutsOf(source('gone'), destination('gone'), 'db1')).toMatchObject({
+      guest: 'nowhere',
+      runs: false,
+      sentence: expect.stringMatching(/^db1 is lost: the process that had it has ended/) as string,
+    });
+    expect(whereaboutsOf(source('gone'), destination('loading'), 'db1').guest).toBe('nowhere');
+    expect(whereaboutsOf(source('gone'), destination('silent'), 'db1').guest).toBe('unknown');
   });
 });
 

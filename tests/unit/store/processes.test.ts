@@ -44,7 +44,7 @@ describe('two processes', () => {
       expect(store.notices).toEqual(['1 run was interrupted: the process that drove it is gone']);
       expect((await store.getRun(alive!)).outcome).toBe('active');
       const interrupted = await store.getRun(dead!);
-      expect(interrupted).toMatchObject({ outcome: 'interrupted', endedAt: null, where: { guest: 'unknown' } });
+      expect(interrupted).toMatchObject({ outcome: 'interrupted', endedAt: null });
       expect(interrupted.error).toContain(`(${String(dying.child.pid)}) ended before the run did`);
       // Whole batches, all that were confirmed among them.
       const count = await store.countSamples(dead!);
@@ -52,6 +52,29 @@ describe('two processes', () => {
       expect(count % 20).toBe(0);
       await living.kill();
       expect(await store.interruptOrphanedRuns()).toEqual([alive]);
+    } finally {
+      await store.close();
+    }
+  });
+
+  it.each([
+    ['its machines ended with it, the guest is lost', 'ended', 'ended', 'new-process', 'nowhere'],
+    ['one of its machines may live, nobody knows', 'ended', 'alive', 'new-process', 'unknown'],
+    ['a machine of it was on another box, nobody knows', 'ended', 'elsewhere', 'new-process', 'unknown'],
+    ['it saved the guest to a file, the file may have it', 'ended', 'ended', 'file', 'unknown'],
+  ] as const)('of which the owner of a run was killed: where %s', async (_what, source, destination, kind, guest) => {
+    using place = storeFolder();
+    const child = spawn('true');
+    const owner = identityOf(child.pid!)!;
+    await once(child, 'exit');
+    const pids = { ended: owner.pid, alive: process.pid, elsewhere: null };
+    const { where, ...run } = newRun({ destination: kind === 'file' ? { kind, path: '/srv/vm' } : { kind } });
+    const end = (which: keyof typeof pids) => ({ ...where.source, pid: pids[which] });
+    const store = await openStore({ path: place.path });
+    try {
+      await store.beginRun({ ...run, where: { ...where, source: end(source), destination: end(destination) } }, owner);
+      expect(await store.interruptOrphanedRuns()).toEqual([run.id]);
+      expect((await store.getRun(run.id)).where).toMatchObject({ guest, runs: false });
     } finally {
       await store.close();
     }
