@@ -64,8 +64,9 @@ describe('two processes', () => {
     ['it saved the guest to a file, the file may have it', 'ended', 'ended', 'file', 'unknown'],
   ] as const)('of which the owner of a run was killed: where %s', async (_what, source, destination, kind, guest) => {
     using place = storeFolder();
-    const child = spawn('true');
+    const child = spawn('sleep', ['60']);
     const owner = identityOf(child.pid!)!;
+    child.kill('SIGKILL');
     await once(child, 'exit');
     const pids = { ended: owner.pid, alive: process.pid, elsewhere: null };
     const { where, ...run } = newRun({ destination: kind === 'file' ? { kind, path: '/srv/vm' } : { kind } });
