@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What keeps a page that was taken over from reaching further. On the stand-in: it has a record of what it was told. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ElectronApplication, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { channels, type Answer, type DesktopBridge } from '../../src-shared/desktop-bridge.ts';
 import type {} from '../standin/record.ts';
 import { VirtualScreen } from '../standin/virtual-screen.ts';
 import { DesktopApp, isReal } from '../support/e2e/desktop-app.ts';
-import { weaknesses, type SecuritySettings } from '../support/e2e/security-settings.ts';
+import { readSecuritySettings } from '../support/e2e/read-security-settings.ts';
+import { weaknesses } from '../support/e2e/security-settings.ts';
 
 declare const window: { readonly godwit: DesktopBridge };
 
@@ -23,53 +24,9 @@ afterAll(async () => {
   await screen.dispose();
 });
 
-/** Every permission that Electron's types name, and one that comes later. */
-const PERMISSIONS = [
-  ...['clipboard-read', 'clipboard-sanitized-write', 'display-capture', 'fullscreen', 'geolocation', 'idle-detection'],
-  ...['media', 'mediaKeySystem', 'midi', 'midiSysex', 'notifications', 'pointerLock', 'keyboardLock', 'openExternal'],
-  ...['speaker-selection', 'storage-access', 'window-management', 'unknown', 'fileSystem', 'hid', 'serial', 'usb'],
-  'of-a-later-release',
-];
-
-type Permission = Parameters<Parameters<Electron.Session['setPermissionRequestHandler']>[0] & {}>[1];
-
-function readSettings(electron: ElectronApplication): Promise<SecuritySettings> {
-  return electron.evaluate(async ({ BrowserWindow }, permissions) => {
-    const { windows, isSandboxEnabled, privilegedSchemes, switches, handlers } = globalThis.__standin;
-    const [contents] = BrowserWindow.getAllWindows().map(({ webContents }) => webContents);
-    const granted: string[] = [];
-    for (const permission of permissions as Permission[]) {
-      const { permissionRequest, permissionCheck } = handlers;
-      if (permissionRequest === null || permissionCheck === null) granted.push(`${permission}: nobody is asked`);
-      await new Promise<void>((resolve) => {
-        permissionRequest?.(
-          contents as never,
-          permission,
-          (yes) => {
-            if (yes) granted.push(permission);
-            resolve();
-          },
-          {} as never,
-        );
-      });
-      if (permissionCheck?.(contents as never, permission, 'app://godwit', {} as never) === true)
-        granted.push(permission);
-    }
-    if (handlers.devicePermission?.({ deviceType: 'usb' } as never) !== false) granted.push('devices');
-    return {
-      webPreferences: windows.map(({ options }) => ({ ...options.webPreferences })),
-      sandboxed: isSandboxEnabled,
-      schemes: privilegedSchemes.map(({ scheme, privileges }) => ({ scheme, privileges: { ...privileges } })),
-      switches: switches.map(({ name }) => ({ name })),
-      granted,
-      opened: [],
-    };
-  }, PERMISSIONS);
-}
-
 describe.skipIf(isReal)('what main tells Electron', () => {
   it('has no setting that is weaker than it has to be', async () => {
-    expect(weaknesses(await readSettings(app.electron), false)).toEqual([]);
+    expect(weaknesses(await readSecuritySettings(app.electron), false)).toEqual([]);
   });
 });
 

@@ -23,6 +23,7 @@ export interface DesktopOptions {
   /** A folder with the app; by default the checkout's build. */
   readonly app?: string;
   readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export class DesktopApp implements RunningApp {
@@ -65,6 +66,7 @@ export class DesktopApp implements RunningApp {
       ...(Object.fromEntries(inherited) as Record<string, string>),
       GODWIT_HOME: this.home,
       DISPLAY: this.#screen.display,
+      ...this.#options.env,
     };
   }
 
