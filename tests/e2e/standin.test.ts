@@ -1,61 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The stand-in for Electron's executable, through Playwright and with a small app of its own. */
-import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import type { BrowserWindow as ElectronWindow, UtilityProcess } from 'electron';
-import type { JSHandle, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
-import { environment, EXECUTABLE, Launched, privateHome } from '../standin/launch.ts';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { EXECUTABLE, Launched } from '../standin/launch.ts';
 import type {} from '../standin/record.ts';
+import { clearEvents, eventsOf, SAMPLE, samplePage, WAIT, windowOf } from '../standin/sample-app.ts';
 import { VirtualScreen } from '../standin/virtual-screen.ts';
 
-const SAMPLE = join(import.meta.dirname, '..', 'standin', 'sample');
-const WAIT = { timeout: 30_000 };
 const BACKGROUND = [20, 120, 200];
-
-type Seen = readonly unknown[];
-/** What sample/main.mjs puts on its globalThis. */
-interface SampleApp {
-  readonly events: Seen[];
-  readonly argv: string[];
-  readonly isReadyAtStart: boolean;
-  openWindow(preload?: string): { window: ElectronWindow; loaded: Promise<void> };
-  forkUtility(args: string[], options: object): UtilityProcess;
-  child?: UtilityProcess;
-  seen?: unknown[];
-}
-/** What sample/preload.cjs exposes. */
-interface SampleApi {
-  invoke(channel: string, ...args: unknown[]): Promise<unknown>;
-  note(text: string): void;
-  readonly onNoted: (listener: (text: string) => void) => () => void;
-  invokeFunction(): Promise<unknown>;
-  fail(): void;
-  same(value: unknown): unknown;
-  readonly [name: string]: unknown;
-}
-declare const sample: SampleApp & SampleApi;
-
-const start = async (options: Partial<Parameters<typeof Launched.start>[0]> = {}): Promise<Launched> => {
-  const launched = await Launched.start({ app: SAMPLE, ...options });
-  onTestFinished(() => launched.dispose());
-  return launched;
-};
-const samplePage = async ({ app }: Launched): Promise<Page> => {
-  const page = await app.firstWindow(WAIT);
-  await page.locator('#heading').waitFor(WAIT);
-  return page;
-};
-const windowOf = async ({ app }: Launched, page: Page): Promise<JSHandle<ElectronWindow>> =>
-  (await app.browserWindow(page)) as JSHandle<ElectronWindow>;
-const eventsOf = ({ app }: Launched): Promise<Seen[]> => app.evaluate(() => sample.events);
-const clearEvents = ({ app }: Launched): Promise<void> =>
-  app.evaluate(() => {
-    sample.events.length = 0;
-  });
 
 describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
   let screen: VirtualScreen | undefined;
@@ -109,7 +61,8 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
     await expect.poll(() => page.evaluate('[innerWidth, innerHeight]'), WAIT).toEqual([700, 500]);
     expect(await eventsOf(launched)).toEqual([['resize', { x: 20, y: 30, width: 700, height: 500 }]]);
     await window.evaluate((own) => own.maximize());
-    await expect.poll(() => page.evaluate('innerWidth'), WAIT).toBe(1400);
+    // On X, Chromium leaves out a pixel of a window as large as the screen.
+    await expect.poll(() => page.evaluate('innerWidth'), WAIT).toBeGreaterThanOrEqual(1399);
     await window.evaluate((own) => own.unmaximize());
     await expect.poll(() => page.evaluate('[innerWidth, innerHeight]'), WAIT).toEqual([700, 500]);
   });
@@ -466,150 +419,5 @@ describe.each(['headless', 'on a virtual screen'])('an app %s', (where) => {
     }, opened);
     expect(again).toMatchObject({ url: 'sample://app/index.html', isMain: true });
     expect(launched.app.windows()).toContain(page);
-  });
-});
-
-describe('the life of an app', () => {
-  it('asks a window before it closes it, and quits in the order of Electron', async () => {
-    const launched = await start();
-    const window = await windowOf(launched, await samplePage(launched));
-    await window.evaluate((own) => own.once('close', (event) => event.preventDefault()));
-    await launched.app.evaluate(({ app }) => app.quit());
-    expect(await window.evaluate((own) => own.isDestroyed())).toBe(false);
-    const ended = launched.ended();
-    await launched.app.evaluate(({ BrowserWindow }) => setTimeout(() => BrowserWindow.getAllWindows()[0]?.close(), 0));
-    await ended;
-    expect(launched.process.exitCode).toBe(0);
-    expect(launched.output.match(/before-quit|will-quit|quit/g)).toEqual([
-      ...['before-quit', 'before-quit', 'will-quit', 'quit'],
-    ]);
-  });
-
-  it('closes a window whose page is closed by the user', async () => {
-    const launched = await start();
-    const page = await samplePage(launched);
-    const ended = launched.ended();
-    await page.close();
-    await ended;
-    expect(launched.process.exitCode).toBe(0);
-  });
-
-  it('hands the arguments of a second start to the first', async () => {
-    const launched = await start();
-    await samplePage(launched);
-    const env = environment(launched.home, {});
-    const second = promisify(execFile)(EXECUTABLE, [SAMPLE, '--again', 'file'], { env, cwd: launched.home });
-    expect((await second).stdout).toBe('before-quit\nwill-quit\nquit\n');
-    expect(await eventsOf(launched)).toEqual([
-      ['second-instance', [EXECUTABLE, SAMPLE, '--again', 'file'], launched.home],
-    ]);
-  });
-
-  it('takes over from an app that was killed', async () => {
-    const first = await start();
-    const ended = first.ended();
-    process.kill(first.pid, 'SIGKILL');
-    await ended;
-    const second = await start({ env: { XDG_CONFIG_HOME: join(first.home, 'config') } });
-    await samplePage(second);
-    expect(await second.app.evaluate(({ app }) => app.hasSingleInstanceLock())).toBe(true);
-  });
-
-  it('takes its arguments as a packaged app when it is to be one', async () => {
-    const launched = await start({ args: ['--first'], env: { GODWIT_STANDIN_PACKAGED: '1' } });
-    const about = await launched.app.evaluate(({ app }) => [app.isPackaged, process.argv.slice(1), process.defaultApp]);
-    expect(about).toEqual([true, ['--first'], undefined]);
-  });
-
-  it('refuses a preload that is a module, and loads the page without it', async () => {
-    const launched = await start();
-    await samplePage(launched);
-    const preload = join(launched.home, 'preload.cjs');
-    writeFileSync(preload, `import { contextBridge } from 'electron';\n`);
-    const seen = await launched.app.evaluate(async (_electron, path) => {
-      const { window, loaded } = sample.openWindow(path);
-      await loaded;
-      const type: unknown = await window.webContents.executeJavaScript('typeof globalThis.sample');
-      return [type, __standin.preloadErrors.length];
-    }, preload);
-    expect(seen).toEqual(['undefined', 1]);
-    expect(launched.output).toContain('Unable to load preload script');
-  });
-
-  it('is Node when it is asked to be', async () => {
-    const env = { ...environment(tmpdir(), {}), ELECTRON_RUN_AS_NODE: '1' };
-    const run = promisify(execFile)(EXECUTABLE, ['-p', 'process.argv.length + ":" + typeof process.type'], { env });
-    expect((await run).stdout).toBe('1:undefined\n');
-  });
-});
-
-describe('nothing is left behind', () => {
-  const MARK = 'STANDIN_TEST_MARK';
-  const marked = (mark: string): string[] =>
-    readdirSync('/proc').filter((name) => {
-      if (!/^\d+$/.test(name)) return false;
-      try {
-        return readFileSync(`/proc/${name}/environ`, 'latin1').split('\0').includes(`${MARK}=${mark}`);
-      } catch {
-        return false; // just ended
-      }
-    });
-  /** An app of one file, in a home that must be as clean at the end as it was. */
-  const ownApp = (text: string) => {
-    const home = privateHome();
-    onTestFinished(() => {
-      expect(readdirSync(join(home, 'tmp'))).toEqual([]);
-      rmSync(home, { recursive: true, force: true });
-    });
-    writeFileSync(join(home, 'main.mjs'), text);
-    const run = promisify(execFile)(EXECUTABLE, [join(home, 'main.mjs')], { env: environment(home, {}) });
-    return { run, child: run.child };
-  };
-  const startMarked = async (): Promise<{ launched: Launched; mark: string }> => {
-    const mark = `mark-${process.pid}-${performance.now()}`;
-    const launched = await start({ env: { [MARK]: mark } });
-    await samplePage(launched);
-    await launched.app.evaluate(async () => {
-      const child = sample.forkUtility([], { stdio: 'ignore' });
-      await new Promise((resolve) => child.once('message', resolve).postMessage('ready?'));
-    });
-    expect(marked(mark).length).toBeGreaterThan(4);
-    return { launched, mark };
-  };
-
-  it('when the app is closed', async () => {
-    const { launched, mark } = await startMarked();
-    await launched.app.close();
-    await expect.poll(() => marked(mark), WAIT).toEqual([]);
-    expect(launched.temporaryFiles).toEqual([]);
-  });
-
-  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('when the app is ended by %s', async (signal) => {
-    const { launched, mark } = await startMarked();
-    const ended = launched.ended();
-    process.kill(launched.pid, signal);
-    await ended;
-    await expect.poll(() => marked(mark), WAIT).toEqual([]);
-    await expect.poll(() => launched.temporaryFiles, WAIT).toEqual([]);
-  });
-
-  it('when the main module throws', async () => {
-    const { run } = ownApp(`throw new Error('on purpose');\n`);
-    const failure: unknown = await run.then(String, (error: unknown) => error);
-    expect(failure).toMatchObject({ code: 1, stderr: expect.stringContaining('on purpose') as unknown });
-  });
-
-  it('when the app fails after it was ready', async () => {
-    const { run, child } = ownApp(`import { app } from 'electron'; app.whenReady().then(() => app.foo());\n`);
-    const told = new Promise<string>((resolve) => {
-      let text = '';
-      child.stderr?.on('data', (chunk: string) => {
-        text += chunk;
-        if (text.includes('README.md')) resolve(text);
-      });
-    });
-    expect(await told).toContain('UnhandledPromiseRejectionWarning: NotProvided');
-    child.kill('SIGTERM');
-    await run;
   });
 });

@@ -40,13 +40,18 @@ export class Launched {
   static async start(options: LaunchOptions): Promise<Launched> {
     process.env['ELECTRON_OVERRIDE_DIST_PATH'] = RUNTIME;
     const home = privateHome();
-    const app = await _electron.launch({
-      args: [options.app, ...(options.args ?? [])],
-      env: environment(home, options),
-      // The app's theme is not overruled by Playwright.
-      colorScheme: null,
-      timeout: WAIT_MS,
-    });
+    const app = await _electron
+      .launch({
+        args: [options.app, ...(options.args ?? [])],
+        env: environment(home, options),
+        // The app's theme is not overruled by Playwright.
+        colorScheme: null,
+        timeout: WAIT_MS,
+      })
+      .catch((error: unknown) => {
+        rmSync(home, { recursive: true, force: true });
+        throw error;
+      });
     return new Launched(app, home);
   }
 

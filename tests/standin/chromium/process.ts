@@ -126,6 +126,8 @@ export class ChromiumProcess {
     const screen = process.env['GODWIT_STANDIN_SCREEN'] ?? '1400x900';
     return [
       `--user-data-dir=${this.#profile}`,
+      // No bar in the window that warns of unusual flags.
+      '--test-type',
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       ...(this.isHeadless ? ['--headless=new', `--screen-info={${screen}}`] : ['--ozone-platform=x11']),
     ];

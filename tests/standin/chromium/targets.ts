@@ -106,7 +106,7 @@ export class Targets {
   #attached(attached: Attached): void {
     const { targetInfo, sessionId } = attached;
     const session = this.#cdp.session(sessionId);
-    // A window that a page opens is refused, before it has loaded anything.
+    // A page's scripts have let a window slip through.
     if (targetInfo.openerId !== undefined) {
       this.close(targetInfo.targetId);
       // Held any longer, it would hold the page that opened it: both are in one renderer.

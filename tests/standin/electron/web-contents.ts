@@ -9,6 +9,7 @@ import type { FromPage, ToPage } from '../page/messages.ts';
 import { PageLink, type Frame, type PageOwner } from '../page/page-link.ts';
 import { rendererPid } from '../page/renderer-pid.ts';
 import { pageScripts } from '../page/scripts.ts';
+import type { Opening } from '../page/window-opening.ts';
 import { record } from '../record.ts';
 import { strict, StrictEmitter } from '../strict.ts';
 import { preventable } from './event.ts';
@@ -174,6 +175,8 @@ export class WebContents extends StrictEmitter implements PageOwner {
     if (message.is === 'accelerator') pressAccelerator(message.index);
     else if (message.is === 'resized') this.#resized();
     else if (message.is === 'titled') this.#titled(message.title);
+    else if (message.is === 'opening') this.#opens(message);
+    else if (message.is === 'foreign') this.#foreignNavigation(message.url, frameId);
     else if (message.is === 'preload-error') this.#preloadFailed(Object.assign(new Error(message.message), message));
     else receiveFromPage(message, this, frameId);
   }
@@ -183,12 +186,6 @@ export class WebContents extends StrictEmitter implements PageOwner {
     if (paused.resourceType === 'Document' && this.#isRefused(paused.request.url, paused.frameId, isPageStarted)) {
       await abortRequest(page.session, paused);
     } else await answerRequest(page.session, paused);
-  }
-
-  foreignNavigation(url: string, frameId: string): void {
-    const carried = toCarried(url);
-    if (this.#isRefused(url, frameId, true) || carried === url) return;
-    void this.loadURL(url).catch(() => undefined);
   }
 
   navigated({ id, url, parentId }: Frame, unreachableUrl: string | undefined): void {
@@ -222,13 +219,6 @@ export class WebContents extends StrictEmitter implements PageOwner {
     const frame = this.#frames === null ? null : this.mainFrame;
     const details = { level: levelOf(level), message, lineNumber, sourceId: fromCarried(sourceId), frame };
     this.emit('console-message', preventable(details));
-  }
-
-  windowOpened(carried: string, frameName: string, features: string): void {
-    const url = fromCarried(carried);
-    const referrer = { url: this.#url, policy: 'default' as const };
-    const { action } = this.#openHandler({ url, frameName, features, disposition: 'default', referrer });
-    record.openedByPages.push({ url, action });
   }
 
   worldCreated(): void {
@@ -275,6 +265,19 @@ export class WebContents extends StrictEmitter implements PageOwner {
     record.preloadErrors.push(error.message);
     process.stderr.write(`Unable to load preload script ${path}: ${error.stack ?? error.message}\n`);
     this.emit('preload-error', preventable({}), path, error);
+  }
+
+  #foreignNavigation(url: string, frameId: string): void {
+    const carried = toCarried(url);
+    if (this.#isRefused(url, frameId, true) || carried === url) return;
+    void this.loadURL(url).catch(() => undefined);
+  }
+
+  #opens({ url: carried, name: frameName, features }: Opening): void {
+    const url = fromCarried(carried);
+    const referrer = { url: this.#url, policy: 'default' as const };
+    const { action } = this.#openHandler({ url, frameName, features, disposition: 'default', referrer });
+    record.openedByPages.push({ url, action });
   }
 
   #titled(title: string): void {

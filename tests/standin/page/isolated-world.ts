@@ -2,7 +2,12 @@
 /** What runs in the isolated world: ipcRenderer and contextBridge for the preload, and the keys of the menu. */
 import type { Bridge } from './bridge.ts';
 import type { Codec } from './codec.ts';
+import type { Opening } from './window-opening.ts';
 import type { AcceleratorKeys, FromPage, ToPage } from './messages.ts';
+
+interface NavigateEvent extends Event {
+  readonly destination: { readonly url: string };
+}
 
 interface KeyboardEvent {
   readonly key: string;
@@ -26,6 +31,9 @@ declare const MutationObserver: new (heard: () => void) => {
   observe(node: object, what: object): void;
   disconnect(): void;
 };
+declare const navigation: {
+  addEventListener(name: 'navigate', listener: (event: NavigateEvent) => void): void;
+};
 declare const location: { readonly href: string };
 
 export interface IsolatedOptions {
@@ -33,6 +41,8 @@ export interface IsolatedOptions {
   readonly binding: string;
   readonly receiver: string;
   readonly inSubFrames: boolean;
+  /** A regular expression: see PERFORMED. */
+  readonly performed: string;
   readonly platform: string;
   readonly versions: Readonly<Record<string, string>>;
 }
@@ -45,7 +55,13 @@ export type Preload = (
 ) => void;
 
 /** Refers to nothing outside itself: its text runs in the page. */
-export function runIsolatedWorld(options: IsolatedOptions, codec: Codec, bridge: Bridge, preload: Preload): void {
+export function runIsolatedWorld(
+  options: IsolatedOptions,
+  codec: Codec,
+  bridge: Bridge,
+  watchOpening: (opening: (opening: Opening) => void) => void,
+  preload: Preload,
+): void {
   type Listener = (event: object, ...args: unknown[]) => void;
   const globals = globalThis as unknown as Record<string, (text: string) => void>;
   const isMainFrame = window.top === window;
@@ -173,6 +189,14 @@ export function runIsolatedWorld(options: IsolatedOptions, codec: Codec, bridge:
     });
     observer.observe(document, { subtree: true, childList: true });
   };
+  const performed = new RegExp(options.performed, 'i');
+  navigation.addEventListener('navigate', (event) => {
+    const { url } = event.destination;
+    if (event.defaultPrevented || performed.test(url)) return;
+    event.preventDefault();
+    send({ is: 'foreign', url });
+  });
+  watchOpening((opening) => send({ is: 'opening', ...opening }));
   if (isMainFrame) {
     window.addEventListener('resize', () => send({ is: 'resized' }));
     watchTitle();

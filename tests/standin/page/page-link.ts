@@ -21,15 +21,9 @@ export interface PageOwner {
   navigatedInPage(frame: Frame, url: string): void;
   loaded(): void;
   said(level: string, message: string, line: number, source: string): void;
-  /** To a URL that Chromium itself does not load. */
-  foreignNavigation(url: string, frameId: string): void;
-  windowOpened(url: string, name: string, features: string): void;
   worldCreated(): void;
   socketOpened(url: string): void;
 }
-
-/** Navigations to these come by as requests, or need none. */
-const REQUESTED = /^(?:https?|file|data|blob|about|javascript):/i;
 
 export class PageLink {
   readonly session: Session;
@@ -146,9 +140,6 @@ export class PageLink {
       const url = frames.get(this.mainFrameId)?.url ?? START_PAGE;
       if (url !== START_PAGE) this.#owner.loaded();
     });
-    session.on('Page.windowOpen', ({ url, windowName, windowFeatures }) =>
-      this.#owner.windowOpened(url, windowName, windowFeatures.join(',')),
-    );
   }
 
   #listenToWorlds(): void {
@@ -180,8 +171,7 @@ export class PageLink {
   #listenToRequests(): void {
     const { session } = this;
     session.on('Page.frameRequestedNavigation', ({ frameId, url }) => {
-      if (REQUESTED.test(url)) this.#asked.add(`${frameId} ${url}`);
-      else this.#owner.foreignNavigation(url, frameId);
+      this.#asked.add(`${frameId} ${url}`);
     });
     session.on('Fetch.requestPaused', (paused) => void this.#request(paused));
     session.on('Network.webSocketCreated', ({ url }) => this.#owner.socketOpened(url));

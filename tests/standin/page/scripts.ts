@@ -7,7 +7,8 @@ import { START_PAGE } from '../chromium/targets.ts';
 import { makeBridge } from './bridge.ts';
 import { makeCodec } from './codec.ts';
 import { runIsolatedWorld, type IsolatedOptions } from './isolated-world.ts';
-import { BINDING, RECEIVER } from './messages.ts';
+import { BINDING, PERFORMED, RECEIVER } from './messages.ts';
+import { replaceWindowOpen, watchWindowOpening } from './window-opening.ts';
 
 const BASE64_OF_THE_PAGE = '{ encode: (bytes) => bytes.toBase64(), decode: (text) => Uint8Array.fromBase64(text) }';
 
@@ -23,11 +24,13 @@ export function pageScripts(preloadPath: string | undefined, inSubFrames: boolea
   // Nobody in the page can guess the names of the events that the two worlds use.
   const toMain = randomUUID();
   const toIsolated = randomUUID();
+  const opening = randomUUID();
   const options: IsolatedOptions = {
     startPage: START_PAGE,
     binding: BINDING,
     receiver: RECEIVER,
     inSubFrames,
+    performed: PERFORMED.source,
     platform: process.platform,
     versions: {
       electron: process.versions.electron,
@@ -40,9 +43,12 @@ export function pageScripts(preloadPath: string | undefined, inSubFrames: boolea
   const bridge = (out: string, into: string): string =>
     `(${String(makeBridge)})(${JSON.stringify(out)}, ${JSON.stringify(into)})`;
   const codec = `(${String(makeCodec)})(${BASE64_OF_THE_PAGE})`;
+  const mainWorld = `${bridge(toIsolated, toMain)}; (${String(replaceWindowOpen)})(${JSON.stringify(opening)});`;
+  const watch = `(heard) => (${String(watchWindowOpening)})(${JSON.stringify(opening)}, heard)`;
+  const parts = [JSON.stringify(options), codec, bridge(toMain, toIsolated), watch, preload];
   return {
-    mainWorld: `${bridge(toIsolated, toMain)};`,
-    isolatedWorld: `(${String(runIsolatedWorld)})(${JSON.stringify(options)}, ${codec}, ${bridge(toMain, toIsolated)}, ${preload});`,
+    mainWorld,
+    isolatedWorld: `(${String(runIsolatedWorld)})(${parts.join(', ')});`,
     refusal,
   };
 }
