@@ -16,9 +16,10 @@ import type { SuiteReport } from './report.ts';
 import { printReport } from './report.ts';
 import type { Suite } from './table.ts';
 import { LIMIT_FACTOR, LONG_FACTOR, suites } from './table.ts';
+import { vehiclesLine, withRealElectron } from './vehicles.ts';
 import { runVitest } from './vitest-run.ts';
 
-const usage = `usage: npm test -- [--suite ${suites.map(({ name }) => name).join('|')}]… [--long]`;
+const usage = `usage: npm test -- [--suite ${suites.map(({ name }) => name).join('|')}]… [--long] [--electron]`;
 
 /** Runs the tests. Answers the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -32,44 +33,64 @@ export async function main(args: readonly string[]): Promise<number> {
     console.error(`godwit: ${missing}`);
     return 1;
   }
+  const env = choice.electron ? withRealElectron(process.env) : process.env;
+  if (typeof env === 'string') {
+    console.error(`godwit: ${env}`);
+    return 1;
+  }
   const interrupt = interruption();
   const noKvm = whyNoKvm();
   const reports: SuiteReport[] = [];
   for (const suite of choice.suites) {
     if (interrupt.signal.aborted) break;
-    reports.push(await runSuite(suite, choice.long, noKvm, interrupt.signal));
+    reports.push(await runSuite(suite, { long: choice.long, noKvm, env, interrupt: interrupt.signal }));
   }
   const total = sum(reports.map(({ outcome }) => outcome));
-  printReport(reports, total);
+  const notes = choice.suites.some(({ name }) => name === 'e2e') ? [vehiclesLine(env)] : [];
+  printReport(reports, total, notes);
   if (interrupt.signal.aborted) return interrupt.exitCode();
   return total.failed.length > 0 || total.passed === 0 ? 1 : 0;
 }
 
-function chosen(args: readonly string[]): { suites: readonly Suite[]; long: boolean } | null {
+interface Choice {
+  readonly suites: readonly Suite[];
+  readonly long: boolean;
+  /** The desktop app in a real Electron. */
+  readonly electron: boolean;
+}
+
+function chosen(args: readonly string[]): Choice | null {
   try {
-    const options = { suite: { type: 'string', multiple: true }, long: { type: 'boolean' } } as const;
+    const options = {
+      suite: { type: 'string', multiple: true },
+      long: { type: 'boolean' },
+      electron: { type: 'boolean' },
+    } as const;
     const { values } = parseArgs({ args: [...args], options });
     const names = values.suite ?? suites.map(({ name }) => name);
     const known = suites.filter(({ name }) => names.includes(name));
     if (names.some((name) => !known.some((suite) => suite.name === name))) return null;
-    return { suites: known, long: values.long ?? false };
+    return { suites: known, long: values.long ?? false, electron: values.electron ?? false };
   } catch {
     return null; // parseArgs refuses what is not an option of ours
   }
 }
 
-async function runSuite(
-  { name, budgetMinutes }: Suite,
-  long: boolean,
-  noKvm: string | null,
-  interrupt: AbortSignal,
-): Promise<SuiteReport> {
+interface SuiteRun {
+  readonly long: boolean;
+  readonly noKvm: string | null;
+  readonly env: NodeJS.ProcessEnv;
+  readonly interrupt: AbortSignal;
+}
+
+async function runSuite({ name, budgetMinutes }: Suite, run: SuiteRun): Promise<SuiteReport> {
+  const { long, noKvm, interrupt } = run;
   const budgetSeconds = budgetMinutes * 60 * (long ? LONG_FACTOR : 1);
   console.log(`\n━━ ${name} (budget ${budgetSeconds} s)`);
   const limit = AbortSignal.timeout(budgetSeconds * LIMIT_FACTOR * 1000);
   const signal = AbortSignal.any([interrupt, limit]);
   const mark = randomUUID();
-  const env = { ...process.env, [MARK]: mark };
+  const env = { ...run.env, [MARK]: mark };
   const started = performance.now();
 
   const parts: Outcome[] = [];

@@ -10,7 +10,7 @@ export interface SuiteReport {
 }
 
 /** Prints a line for each suite, what was skipped and why, what failed, and as the last line the counts. */
-export function printReport(reports: readonly SuiteReport[], total: Outcome): void {
+export function printReport(reports: readonly SuiteReport[], total: Outcome, notes: readonly string[]): void {
   console.log(`\n${row(['suite', 'passed', 'failed', 'skipped', 'seconds', 'budget'])}`);
   for (const { name, outcome, seconds, budgetSeconds } of reports) {
     const { passed, failed, skipped } = outcome;
@@ -20,6 +20,7 @@ export function printReport(reports: readonly SuiteReport[], total: Outcome): vo
   }
   const seconds = reports.reduce((all, report) => all + report.seconds, 0);
   console.log(`in all ${(seconds / 60).toFixed(1)} minutes`);
+  for (const note of notes) console.log(note);
   if (total.skipped.length > 0) {
     console.log('\nskipped:');
     for (const [reason, names] of byReason(total.skipped)) {

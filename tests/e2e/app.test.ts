@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Page } from 'playwright-core';
 import type { RunningApp, Vehicle } from '../support/e2e/vehicle.ts';
 import { vehicles } from '../support/e2e/vehicles.ts';
+import { startSlowMove } from '../support/e2e/slow-move.ts';
 
 let app: RunningApp;
 let page: Page;
@@ -15,17 +16,6 @@ let complaints: string[];
 
 const row = (name: string) => page.getByRole('row').filter({ hasText: name });
 const heading = (text: string | RegExp) => page.getByRole('heading', { name: text, level: 1 });
-
-/** Starts a move of the demo machine that cannot end by itself, and waits until its memory is copied. */
-async function startSlowMove(): Promise<void> {
-  await row('demo').getByText('Running', { exact: true }).waitFor();
-  await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
-  await page.getByLabel('Bandwidth limit').fill('2M');
-  await page.getByLabel('Longest pause').fill('1');
-  await page.getByRole('button', { name: 'Pre-flight' }).click();
-  await page.getByRole('button', { name: 'Start the move' }).click();
-  await heading(/Pass 1/).waitFor();
-}
 
 describe.each(vehicles)('$title', ({ open }) => {
   let vehicle: Vehicle;
@@ -95,7 +85,7 @@ describe.each(vehicles)('$title', ({ open }) => {
   });
 
   it('cancels a move: the guest stays, and no control is offered any more', async () => {
-    await startSlowMove();
+    await startSlowMove(page);
     const controls = page.getByRole('region', { name: 'Controls' });
     expect(await controls.getByRole('button', { name: 'Recover' }).isDisabled()).toBe(true);
     await controls.getByText('Nothing to recover: this run is not paused.').waitFor();
@@ -170,7 +160,7 @@ describe.each(vehicles)('$title', ({ open }) => {
   });
 
   it('says what failed and where the guest is when the destination dies', async () => {
-    await startSlowMove();
+    await startSlowMove(page);
     const text = await page
       .getByRole('region', { name: 'Where is my VM?' })
       .getByText(/^process \d+/)

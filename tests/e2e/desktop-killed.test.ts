@@ -6,6 +6,7 @@ import type { Page } from 'playwright-core';
 import { VirtualScreen } from '../standin/virtual-screen.ts';
 import { DesktopApp } from '../support/e2e/desktop-app.ts';
 import { isThere, untilGone } from '../support/e2e/processes.ts';
+import { startSlowMove } from '../support/e2e/slow-move.ts';
 
 let screen: VirtualScreen;
 let app: DesktopApp;
@@ -25,20 +26,15 @@ const row = (name: string) => page.getByRole('row').filter({ hasText: name });
 const heading = (text: string | RegExp) => page.getByRole('heading', { name: text, level: 1 });
 
 /** The demo machine begins a move that cannot end by itself. Answers the processes of its two ends. */
-async function startSlowMove(): Promise<{ source: number; destination: number }> {
-  await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
-  await page.getByLabel('Bandwidth limit').fill('2M');
-  await page.getByLabel('Longest pause').fill('1');
-  await page.getByRole('button', { name: 'Pre-flight' }).click();
-  await page.getByRole('button', { name: 'Start the move' }).click();
-  await heading(/Pass 1/).waitFor();
+async function slowRun(): Promise<{ source: number; destination: number }> {
+  await startSlowMove(page);
   const ends = page.getByRole('region', { name: 'Where is my VM?' }).getByText(/^process \d+/);
   const [source, destination] = (await ends.allTextContents()).map((text) => Number(text.replace('process ', '')));
   return { source: source ?? 0, destination: destination ?? 0 };
 }
 
 it('the renderer: the move goes on, and the window shows it again', async () => {
-  const { source, destination } = await startSlowMove();
+  const { source, destination } = await slowRun();
   const pid = await app.electron.evaluate(({ BrowserWindow }) =>
     BrowserWindow.getAllWindows()[0]?.webContents.getOSProcessId(),
   );
@@ -63,7 +59,7 @@ it('the renderer: the move goes on, and the window shows it again', async () => 
 });
 
 it('the utility process of the source: the guest is lost with it, and is said to be', async () => {
-  const { source, destination } = await startSlowMove();
+  const { source, destination } = await slowRun();
   process.kill(source, 'SIGKILL');
   await heading(/The move failed\..*demo is lost: the process that had it has ended/).waitFor();
   await untilGone(destination);
@@ -82,7 +78,7 @@ it('the utility process of the source: the guest is lost with it, and is said to
 });
 
 it('the main process: both ends go with it, and the next start says so', async () => {
-  const { source, destination } = await startSlowMove();
+  const { source, destination } = await slowRun();
   await app.end('SIGKILL');
   await Promise.all([untilGone(source), untilGone(destination)]);
   await app.open();

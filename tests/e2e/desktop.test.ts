@@ -12,6 +12,7 @@ import type { DialogName } from '../standin/record.ts';
 import { VirtualScreen } from '../standin/virtual-screen.ts';
 import { BUILT_APP, DesktopApp, isReal } from '../support/e2e/desktop-app.ts';
 import { isThere, untilGone } from '../support/e2e/processes.ts';
+import { startSlowMove } from '../support/e2e/slow-move.ts';
 
 let screen: VirtualScreen;
 let app: DesktopApp;
@@ -113,7 +114,7 @@ describe.skipIf(isReal)('closing the window while a machine would end', () => {
     await row('db1').getByText('Running', { exact: true }).waitFor();
     const detached = await demoPid();
     await page.getByRole('row').filter({ hasText: 'demo' }).getByRole('link', { name: 'demo' }).click();
-    await startSlowMove();
+    await startSlowMove(page);
     const child = app.electron.process();
     await answer('showMessageBox', QUESTION.stay);
     await app.electron.evaluate(({ app: electronApp }) => electronApp.quit());
@@ -136,18 +137,10 @@ describe.skipIf(isReal)('closing the window while a machine would end', () => {
   });
 });
 
-async function startSlowMove(): Promise<string> {
-  await page
-    .getByRole('link', { name: /^Migrate/ })
-    .last()
-    .click();
-  await page.getByLabel('Bandwidth limit').fill('2M');
-  await page.getByLabel('Longest pause').fill('1');
-  await page.getByRole('button', { name: 'Pre-flight' }).click();
-  await page.getByRole('button', { name: 'Start the move' }).click();
-  await heading(/Pass 1/).waitFor();
-  const hash = await page.evaluate<string>('location.hash');
-  return hash.replace('#/runs/', '');
+/** Answers the id of the run. */
+async function slowRun(): Promise<string> {
+  await startSlowMove(page);
+  return (await page.evaluate<string>('location.hash')).replace('#/runs/', '');
 }
 
 describe('the window', () => {
@@ -189,7 +182,7 @@ describe('the window', () => {
   });
 
   it('goes on after a reload in the middle of a move', async () => {
-    await startSlowMove();
+    await startSlowMove(page);
     await page.reload();
     await heading(/Pass 1/).waitFor();
     await page.getByRole('region', { name: 'Controls' }).getByRole('button', { name: 'Cancel' }).click();
@@ -199,7 +192,7 @@ describe('the window', () => {
 
 describe('a link godwit://run/…', () => {
   it('opens that run in the app that runs, and does no more', async () => {
-    const id = await startSlowMove();
+    const id = await slowRun();
     await page.keyboard.press('Control+1');
     await page.getByRole('heading', { name: 'Machines' }).waitFor();
     expect(await startAgain(`godwit://run/${id}`)).toBe(0);
@@ -267,7 +260,7 @@ describe.skipIf(isReal)('the desktop', () => {
     const idle = ['No migration is under way', '', 'Open Godwit', 'Quit'];
     await expect.poll(trays, PATIENCE).toEqual([{ destroyed: false, items: idle }]);
     await page.keyboard.press('Control+1');
-    await startSlowMove();
+    await startSlowMove(page);
     await expect.poll(async () => (await trays())[0]?.items[0], PATIENCE).toMatch(/^demo: Pass 1/);
     await closeWindow();
     await expect.poll(isVisible, PATIENCE).toBe(false);
@@ -284,7 +277,7 @@ describe.skipIf(isReal)('the desktop', () => {
     const blocked = (): Promise<boolean> =>
       app.electron.evaluate(({ powerSaveBlocker }) => [0, 1, 2].some((id) => powerSaveBlocker.isStarted(id)));
     expect(await blocked()).toBe(false);
-    await startSlowMove();
+    await startSlowMove(page);
     expect(await blocked()).toBe(true);
     await page.getByRole('region', { name: 'Controls' }).getByRole('button', { name: 'Cancel' }).click();
     await heading('Cancelled. demo stays where it was.').waitFor();

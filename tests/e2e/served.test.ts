@@ -4,6 +4,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, it } from 'vitest';
 import type { Browser, Page } from 'playwright-core';
 import { launchBrowser, ServedApp } from '../support/e2e/served-app.ts';
+import { startSlowMove } from '../support/e2e/slow-move.ts';
 
 let browser: Browser;
 let app: ServedApp;
@@ -20,18 +21,8 @@ afterEach(() => app.dispose());
 
 const heading = (text: string | RegExp) => page.getByRole('heading', { name: text, level: 1 });
 
-async function startSlowMove(): Promise<void> {
-  await page.getByRole('row').filter({ hasText: 'demo' }).getByText('Running', { exact: true }).waitFor();
-  await page.getByRole('link', { name: 'Migrate…', exact: true }).click();
-  await page.getByLabel('Bandwidth limit').fill('2M');
-  await page.getByLabel('Longest pause').fill('1');
-  await page.getByRole('button', { name: 'Pre-flight' }).click();
-  await page.getByRole('button', { name: 'Start the move' }).click();
-  await heading(/Pass 1/).waitFor();
-}
-
 it('shows a move to a second browser, and goes on after a reload in the middle', async () => {
-  await startSlowMove();
+  await startSlowMove(page);
   // A second browser needs a link of its own: the first one is used.
   const stranger = await browser.newContext();
   const refused = await stranger.newPage();
