@@ -23,7 +23,8 @@ export function findDesktop(env: CliIo['env']): Desktop | string {
   const folder = env['ELECTRON_OVERRIDE_DIST_PATH'] ?? join(ROOT, 'node_modules', 'electron', 'dist');
   const executable = join(folder, 'electron');
   const app = join(ROOT, 'out', 'app');
-  if (!existsSync(executable)) return 'The desktop runtime is not installed: Godwit opens in a browser.';
+  if (!existsSync(executable))
+    return 'The desktop runtime is not installed (npx install-electron fetches it): Godwit opens in a browser.';
   if (!existsSync(join(app, 'src-main', 'main.js'))) return 'The desktop app is not built: Godwit opens in a browser.';
   return { executable, args: [app] };
 }
