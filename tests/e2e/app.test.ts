@@ -5,6 +5,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
+import { createDetached, stopDetached } from '../support/e2e/detached-machine.ts';
 import type { RunningApp, Vehicle } from '../support/e2e/vehicle.ts';
 import { vehicles } from '../support/e2e/vehicles.ts';
 import { startSlowMove } from '../support/e2e/slow-move.ts';
@@ -213,27 +214,13 @@ describe.each(vehicles)('$title', ({ open }) => {
   });
 
   it('that was killed in the middle of a move of a detached machine shows it running in one process when it is started again', async () => {
-    await page.getByRole('button', { name: 'New micro-VM' }).click();
-    await page.getByLabel('Name', { exact: true }).fill('db1');
-    await page.getByLabel('Memory', { exact: true }).fill('64M');
-    await page.getByLabel('Working set').fill('16M');
-    await page.getByLabel('On its own').check();
-    await page.getByRole('button', { name: 'Create', exact: true }).click();
-    await row('db1').getByText('Running', { exact: true }).waitFor();
-    await page.getByRole('link', { name: 'Migrate db1…' }).click();
-    await page.getByLabel('Bandwidth limit').fill('2M');
-    await page.getByLabel('Longest pause').fill('1');
-    await page.getByRole('button', { name: 'Pre-flight' }).click();
-    await page.getByRole('button', { name: 'Start the move' }).click();
-    await heading(/Pass 1/).waitFor();
+    await createDetached(page);
+    await startSlowMove(page, 'db1');
     await app.end('SIGKILL');
     await app.open();
     const again = await app.page();
     await again.getByRole('row').filter({ hasText: 'db1' }).getByText('Running', { exact: true }).waitFor();
     await again.getByText('The app ended while db1 was being moved. db1 is at the source and runs.').waitFor();
-    await again.getByRole('link', { name: 'db1', exact: true }).click();
-    await again.getByRole('button', { name: 'Stop…' }).click();
-    await again.getByRole('button', { name: 'Stop it' }).click();
-    await again.getByRole('row').filter({ hasText: 'db1' }).getByText('Stopped').waitFor();
+    await stopDetached(again);
   });
 });

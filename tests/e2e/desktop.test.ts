@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
+import { createDetached, stopDetached } from '../support/e2e/detached-machine.ts';
 import { EXECUTABLE } from '../standin/launch.ts';
 import type { DialogName } from '../standin/record.ts';
 import { VirtualScreen } from '../standin/virtual-screen.ts';
@@ -105,13 +106,7 @@ describe.skipIf(isReal)('closing the window while a machine would end', () => {
   });
 
   it('names what is cancelled and what stays', async () => {
-    await page.getByRole('button', { name: 'New micro-VM' }).click();
-    await page.getByLabel('Name', { exact: true }).fill('db1');
-    await page.getByLabel('Memory', { exact: true }).fill('64M');
-    await page.getByLabel('Working set').fill('16M');
-    await page.getByLabel('On its own').check();
-    await page.getByRole('button', { name: 'Create', exact: true }).click();
-    await row('db1').getByText('Running', { exact: true }).waitFor();
+    await createDetached(page);
     const detached = await demoPid();
     await page.getByRole('row').filter({ hasText: 'demo' }).getByRole('link', { name: 'demo' }).click();
     await startSlowMove(page);
@@ -128,11 +123,7 @@ describe.skipIf(isReal)('closing the window while a machine would end', () => {
     // Found again by the next start, and ended by its user.
     await app.open();
     page = await app.page();
-    await row('db1').getByText('Running', { exact: true }).waitFor();
-    await page.getByRole('link', { name: 'db1', exact: true }).click();
-    await page.getByRole('button', { name: 'Stop…' }).click();
-    await page.getByRole('button', { name: 'Stop it' }).click();
-    await row('db1').getByText('Stopped').waitFor();
+    await stopDetached(page);
     await untilGone(detached);
   });
 });

@@ -5,6 +5,7 @@ import { readdirSync } from 'node:fs';
 import { sep } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
+import { createDetached, stopDetached } from '../support/e2e/detached-machine.ts';
 import { VirtualScreen } from '../standin/virtual-screen.ts';
 import { DesktopApp, isReal } from '../support/e2e/desktop-app.ts';
 import { weaknesses } from '../support/e2e/security-settings.ts';
@@ -68,20 +69,10 @@ describe.skipIf(isReal)('the app out of its package', () => {
 
   it('runs machines that outlive it, and finds them again', async () => {
     await page.keyboard.press('Control+1');
-    await page.getByRole('button', { name: 'New micro-VM' }).click();
-    await page.getByLabel('Name', { exact: true }).fill('db1');
-    await page.getByLabel('Memory', { exact: true }).fill('64M');
-    await page.getByLabel('Working set').fill('16M');
-    await page.getByLabel('On its own').check();
-    await page.getByRole('button', { name: 'Create', exact: true }).click();
-    await row('db1').getByText('Running', { exact: true }).waitFor();
+    await createDetached(page);
     await app.end();
     await app.open();
     page = await app.page();
-    await row('db1').getByText('Running', { exact: true }).waitFor();
-    await page.getByRole('link', { name: 'db1', exact: true }).click();
-    await page.getByRole('button', { name: 'Stop…' }).click();
-    await page.getByRole('button', { name: 'Stop it' }).click();
-    await row('db1').getByText('Stopped').waitFor();
+    await stopDetached(page);
   });
 });

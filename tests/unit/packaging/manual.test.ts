@@ -82,8 +82,10 @@ describe('the manual', () => {
     expect(escape('a\\b-c')).toBe('a\\eb\\-c');
   });
 
-  // Not every box has it, and it is no reason to install it.
-  it.skipIf(spawnSync('groff', ['--version']).error !== undefined)('is quiet in groff', () => {
+  it('is quiet in groff', ({ skip }) => {
+    const isMissing = spawnSync('groff', ['--version']).error !== undefined;
+    // It is no reason to install one.
+    if (isMissing) skip('groff is not installed (sudo apt install groff)');
     const { status, stderr } = spawnSync('groff', ['-ww', '-man', '-Tutf8', '-z'], { input: page, encoding: 'utf8' });
     expect(stderr).toBe('');
     expect(status).toBe(0);
