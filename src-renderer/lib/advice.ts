@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What helps a run that does not converge: the cause, the ways out, and the price of each. Pure. */
+import { doesNotConverge } from '../../src-shared/migration/convergence.ts';
 import type { RunSample, RunView } from '../../src-shared/run.ts';
 import { durationText, rateText, type Units } from './format.ts';
 import { MAX_DOWNTIME_MS } from './limit-fields.ts';
@@ -16,8 +17,6 @@ export interface Advice {
   readonly actions: readonly AdviceAction[];
 }
 
-/** So many passes must have gone by without a drop of what is left. */
-const PASSES = 3;
 /** A pause that is offered is a round number above what is needed. */
 const STEP_MS = 50;
 
@@ -28,7 +27,7 @@ export function adviceFor(
   units: Units,
 ): Advice | null {
   const { sample, machineName } = run;
-  if (run.status !== 'active' || sample === null || sample.pass <= PASSES || !isStuck(leftAtPasses)) return null;
+  if (run.status !== 'active' || sample === null || !doesNotConverge(sample.pass, leftAtPasses)) return null;
   const actions = [...bandwidthAction(sample), ...pauseAction(sample)];
   if (actions.length === 0) return null;
   const dirty = sample.dirtyRate ?? 0;
@@ -37,13 +36,6 @@ export function adviceFor(
       ? `${machineName} dirties ${rateText(dirty, units)}, the link carries ${rateText(sample.throughput, units)}`
       : `What is left of ${machineName} does not get less`;
   return { title, actions };
-}
-
-function isStuck(left: readonly number[]): boolean {
-  const recent = left.slice(-PASSES);
-  const [first] = recent;
-  const last = recent.at(-1);
-  return recent.length === PASSES && first !== undefined && last !== undefined && last > first * 0.9;
 }
 
 function bandwidthAction({ maxBandwidth, throughput }: RunSample): AdviceAction[] {

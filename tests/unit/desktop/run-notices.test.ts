@@ -62,6 +62,24 @@ describe('a notification', () => {
   });
 });
 
+describe('a run that does not converge', () => {
+  const inPass = (pass: number, remainingBytes: number): RunView =>
+    ({ ...run('active'), sample: { pass, remainingBytes } }) as RunView;
+
+  it('is told of once, after passes that left no less', () => {
+    const left = [1000, 100, 100, 99, 100, 20, 20, 20, 20];
+    const views = left.flatMap((bytes, index) => [inPass(index + 1, bytes), inPass(index + 1, 1)]);
+    const told = titles(views).map((title, index) => (title === null ? null : [title, views[index]?.sample?.pass]));
+    expect(told.filter((one) => one !== null)).toEqual([['A migration does not finish by itself', 4]]);
+  });
+
+  it('is not told of while it gets nearer', () => {
+    expect(titles([1000, 500, 250, 120, 60, 30].map((bytes, index) => inPass(index + 1, bytes)))).toEqual(
+      Array(6).fill(null),
+    );
+  });
+});
+
 describe('the tray', () => {
   const actions = { open: () => undefined, quit: () => undefined };
   const labels = (runs: readonly RunView[]): (string | undefined)[] =>
