@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One migration while it is under way: drives both ends by QMP, samples them, and says where the guest is. */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '../../../src-shared/call-error.ts';
 import type { MachineSettings } from '../../../src-shared/machine-view.ts';
@@ -20,28 +19,26 @@ import type {
 } from '../../../src-shared/run.ts';
 import { QmpError } from '../../control/protocol.ts';
 import { SAMPLE_INTERVAL_MS } from '../deadlines.ts';
-import { handOver } from '../hand-over.ts';
 import type { MachineEvent } from '../machines/link.ts';
-import { fileChannels } from '../machines/saved-guest.ts';
 import type { LiveMachine } from '../machines/live-machine.ts';
 import { machineEvent } from '../recording/event-text.ts';
 import type { RunRecorder } from '../recording/recorder.ts';
 import { runSampleOf } from '../recording/sampler.ts';
-import { guestPauseMs } from './guest-pause.ts';
+import type { MoveRoute } from './move-route.ts';
 import { reasonOf, SourceLostError, withStop } from './run-errors.ts';
 import { limitWords, readLimits, type RunLimits } from './run-limits.ts';
+import { setCapabilities } from './run-route.ts';
+import type { SaveRoute } from './save-route.ts';
 import { phaseSentence } from './sentences.ts';
-import { untilSaved } from './until-saved.ts';
 import { timeline, type Mark, type StepId } from './timeline.ts';
 import { untilStill } from './until-still.ts';
-import { askDestination, askSource, NO_PROCESS, savedWhereaboutsOf, whereaboutsOf } from './whereabouts.ts';
+import { NO_PROCESS } from './whereabouts.ts';
 
 export interface ActiveRunPlan {
   readonly machineId: string;
   readonly settings: MachineSettings;
   readonly source: LiveMachine;
-  /** Undefined where the guest is saved to the file of the request. */
-  readonly destination: LiveMachine | undefined;
+  readonly route: MoveRoute | SaveRoute;
   readonly request: DestinationRequest;
   readonly labels: { readonly source: string; readonly destination: string };
   readonly profileName: string;
@@ -101,19 +98,20 @@ export class ActiveRun {
     this.#plan = plan;
     this.#hooks = hooks;
     this.#beganMs = performance.now() - plan.preparedInMs;
+    const { destination } = plan.route;
     const unknown = { pid: null, answers: true, runState: null, status: null, contactAgeMs: null, sentence: null };
     this.#where = {
       guest: 'source',
       runs: true,
       sentence: `${plan.settings.name} is at the source and runs.`,
       source: { ...unknown, pid: plan.source.process.pid },
-      destination: plan.destination === undefined ? NO_PROCESS : { ...unknown, pid: plan.destination.process.pid },
+      destination: destination === undefined ? NO_PROCESS : { ...unknown, pid: destination.process.pid },
     };
     this.#mark('check', 0);
     this.#mark('setup');
     this.#recorder = hooks.record(this.record());
     this.#subscribe('source', plan.source);
-    if (plan.destination !== undefined) this.#subscribe('destination', plan.destination);
+    if (destination !== undefined) this.#subscribe('destination', destination);
     this.finished = this.#drive();
   }
 
@@ -128,7 +126,7 @@ export class ActiveRun {
   }
 
   view(): RunView {
-    const { settings, request, labels, migration, machineId, profileName } = this.#plan;
+    const { settings, request, labels, migration, machineId, profileName, route } = this.#plan;
     const outcome = this.#ending?.outcome ?? 'active';
     const sample = this.#sample;
     const elapsedMs = this.#elapsedAtEnd ?? performance.now() - this.#beganMs;
@@ -155,7 +153,7 @@ export class ActiveRun {
       status: this.#status,
       phase: phaseSentence({
         machineName: settings.name,
-        file: this.#file,
+        file: route.file,
         status: this.#status,
         outcome,
         pass: sample?.pass ?? 0,
@@ -167,7 +165,7 @@ export class ActiveRun {
       }),
       settings: migration,
       destination: request,
-      uri: this.#uri,
+      uri: route.uri,
       encrypted: false,
       cpus: settings.cpus,
       steps: timeline(this.#marks, end),
@@ -205,9 +203,9 @@ export class ActiveRun {
   async recover(): Promise<void> {
     this.#allow('recover');
     this.#tell('user', 'control', 'recover', 'You asked to recover post-copy.');
-    const { destination } = this.#plan;
-    if (destination === undefined) throw new CallError('refused', 'A guest that is saved to a file is not recovered.');
-    const uri = `unix:${join(destination.process.folder, `recover-${randomUUID().slice(0, 8)}.sock`)}`;
+    const { route } = this.#plan;
+    if (route.destination === undefined) throw new CallError('refused', 'A save to a file is not recovered.');
+    const uri = route.recoveryUri();
     await this.#ask('destination', 'migrate-recover', { uri });
     await this.#ask('source', 'migrate', { uri, resume: true });
   }
@@ -238,35 +236,11 @@ export class ActiveRun {
 
   /** Asks both ends now. */
   async where(): Promise<Whereabouts> {
-    const { source, destination, settings } = this.#plan;
-    if (destination === undefined) {
-      this.#where = savedWhereaboutsOf(
-        await askSource(source),
-        this.#status === 'completed',
-        this.#file ?? '',
-        settings.name,
-      );
-      return this.#where;
-    }
-    const [left, right] = await Promise.all([askSource(source), askDestination(destination)]);
-    this.#where = whereaboutsOf(left, right, settings.name);
+    this.#where = await this.#plan.route.where(this.#status === 'completed');
     return this.#where;
   }
 
   // ---- the way ----
-
-  /** The file that the guest is saved to. */
-  get #file(): string | undefined {
-    const { request } = this.#plan;
-    return request.kind === 'file' ? request.path : undefined;
-  }
-
-  get #uri(): string {
-    const { destination } = this.#plan;
-    return destination === undefined
-      ? `file:${this.#file ?? ''}`
-      : `unix:${join(destination.process.folder, 'migration.sock')}`;
-  }
 
   async #drive(): Promise<void> {
     let ending: Ending;
@@ -286,24 +260,17 @@ export class ActiveRun {
   }
 
   async #begin(): Promise<void> {
-    const { source, destination, migration } = this.#plan;
-    // Nobody answers from a file.
-    const path = { 'return-path': destination !== undefined };
-    const capabilities = Object.entries({ events: true, ...path, ...migration.capabilities }).map(
-      ([capability, state]) => ({ capability, state }),
-    );
-    await destination?.link.execute('migrate-set-capabilities', { capabilities });
-    await source.link.execute('migrate-set-capabilities', { capabilities });
+    const { source, route, migration } = this.#plan;
+    await setCapabilities([route.destination?.link, source.link], {
+      events: true,
+      'return-path': route.hasReturnPath,
+      ...migration.capabilities,
+    });
     if (Object.keys(migration.parameters).length > 0) {
       await source.link.execute('migrate-set-parameters', migration.parameters);
     }
     await this.#readLimits();
-    if (destination === undefined) {
-      await source.link.execute('migrate', { channels: fileChannels(this.#file ?? '') });
-    } else {
-      await destination.link.execute('migrate-incoming', { uri: this.#uri });
-      await source.link.execute('migrate', { uri: this.#uri });
-    }
+    await route.begin();
     this.#begun = true;
     if (this.#cancelling) await source.link.execute('migrate_cancel');
     this.#changed();
@@ -311,18 +278,12 @@ export class ActiveRun {
 
   /** Until the guest has moved or stays. */
   async #follow(): Promise<Ending> {
-    const { source, destination } = this.#plan;
-    const guestRan = source.runState === 'running';
+    const { source, route } = this.#plan;
     const died = source.process.exited.then((exit): never => {
       throw new SourceLostError(exit.lastWords);
     });
     died.catch(() => undefined);
-    const { signal } = this.#abort;
-    const work =
-      destination === undefined
-        ? untilSaved(source.link, signal)
-        : handOver({ source: source.link, destination: destination.link }, { guestRan, signal });
-    const moved = await Promise.race([work, died]);
+    const moved = await Promise.race([route.follow(this.#abort.signal), died]);
     await this.#takeSample().catch(() => undefined);
     if (moved.guest !== 'stayed') return { outcome: 'completed', error: null };
     return { outcome: moved.status, error: moved.status === 'cancelled' ? null : moved.reason };
@@ -335,8 +296,8 @@ export class ActiveRun {
     this.#afterwards = 'verify';
     this.#changed();
     const where = await this.where();
-    const { destination, source } = this.#plan;
-    if (outcome === 'completed' && where.guest !== (destination === undefined ? 'file' : 'destination')) {
+    const { route } = this.#plan;
+    if (outcome === 'completed' && where.guest !== route.arrival) {
       outcome = 'lost-contact';
       error = where.sentence;
     } else if (outcome === 'failed' && where.guest === 'file') {
@@ -346,9 +307,7 @@ export class ActiveRun {
       if (['source', 'destination', 'nowhere'].includes(where.guest)) error = `${withStop(error)} ${where.sentence}`;
       else outcome = 'lost-contact';
     }
-    if (outcome === 'completed' && destination !== undefined) {
-      this.#guestPauseMs = await guestPauseMs(source, destination);
-    }
+    if (outcome === 'completed') this.#guestPauseMs = await route.guestPauseMs();
     this.#mark('cleanup');
     this.#afterwards = 'cleanup';
     this.#changed();
@@ -389,7 +348,8 @@ export class ActiveRun {
   }
 
   async #takeSample(): Promise<void> {
-    const { source, destination } = this.#plan;
+    const { source } = this.#plan;
+    const { destination } = this.#plan.route;
     const [from, to] = await Promise.all([
       source.link.migration(),
       destination?.link.migration().catch(() => null) ?? null,
@@ -465,7 +425,8 @@ export class ActiveRun {
 
   async #ask(end: 'source' | 'destination', command: string, args?: Readonly<Record<string, unknown>>): Promise<void> {
     try {
-      await this.#plan[end]?.link.execute(command, args);
+      const machine = end === 'source' ? this.#plan.source : this.#plan.route.destination;
+      await machine?.link.execute(command, args);
     } catch (error) {
       throw new CallError(error instanceof QmpError ? 'refused' : 'failed', reasonOf(error), { cause: error });
     }

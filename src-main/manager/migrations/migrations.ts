@@ -16,6 +16,8 @@ import type { Store } from '../store/store.ts';
 import { memAvailableBytes } from '../system/facts.ts';
 import { fileFacts } from './file-facts.ts';
 import { ActiveRun, type ActiveRunHooks, type ActiveRunPlan } from './active-run.ts';
+import { MoveRoute } from './move-route.ts';
+import { SaveRoute } from './save-route.ts';
 
 export interface MigrationsOptions {
   readonly store: Store;
@@ -99,12 +101,12 @@ export class Migrations {
     }
     const { entry, live } = this.#machines.live(request.machineId);
     const { settings, profileName } = await this.#settingsOf(request);
-    const receiver = await this.#receiver(request, entry);
+    const receiver = await this.#receiver(request, entry, live);
     const plan: ActiveRunPlan = {
       machineId: entry.id,
       settings: entry.row.settings,
       source: live,
-      destination: receiver.live,
+      route: receiver.route,
       request: request.destination,
       labels: receiver.labels,
       profileName,
@@ -151,27 +153,35 @@ export class Migrations {
     };
   }
 
-  async #receiver({ destination }: MigrationRequest, source: MachineEntry): Promise<Receiver> {
-    const { name } = source.row.settings;
+  async #receiver({ destination }: MigrationRequest, entry: MachineEntry, source: LiveMachine): Promise<Receiver> {
+    const { name } = entry.row.settings;
     switch (destination.kind) {
       case 'new-process': {
-        const live = await this.#machines.startProcess(source, true).catch((error: unknown) => {
+        const live = await this.#machines.startProcess(entry, true).catch((error: unknown) => {
           const reason = error instanceof Error ? error.message : String(error);
           throw new CallError('failed', `The receiver did not start: ${reason}. ${name} was not touched.`);
         });
-        if (source.live === undefined) {
+        if (entry.live === undefined) {
           await live.dispose();
           throw new CallError('refused', `${name} has ended while its receiver was being started.`);
         }
-        return { live, entry: undefined, labels: { source: 'this box', destination: 'new process' } };
+        return {
+          route: new MoveRoute(source, live, name),
+          entry: undefined,
+          labels: { source: 'this box', destination: 'new process' },
+        };
       }
       case 'waiting': {
-        const { entry, live } = this.#machines.live(destination.machineId);
-        return { live, entry, labels: { source: 'this box', destination: entry.row.settings.name } };
+        const { entry: waiting, live } = this.#machines.live(destination.machineId);
+        return {
+          route: new MoveRoute(source, live, name),
+          entry: waiting,
+          labels: { source: 'this box', destination: waiting.row.settings.name },
+        };
       }
       case 'file':
         return {
-          live: undefined,
+          route: new SaveRoute(source, destination.path, name),
           entry: undefined,
           labels: { source: 'this box', destination: basename(destination.path) },
         };
@@ -180,6 +190,7 @@ export class Migrations {
 
   #hooks(entry: MachineEntry, receiver: Receiver): ActiveRunHooks {
     let runId = '';
+    const { destination } = receiver.route;
     return {
       onChange: (view) => {
         runId = view.id;
@@ -198,30 +209,30 @@ export class Migrations {
       },
       onMoved: async () => {
         const { live: before, startedAt } = entry;
-        if (receiver.live === undefined) {
+        if (destination === undefined) {
           await this.#machines.saved(entry);
         } else if (receiver.entry === undefined) {
           // The machine goes on in the new process. The old one has given the guest away and can go.
-          await this.#machines.adopt(entry, receiver.live);
+          await this.#machines.adopt(entry, destination);
           entry.startedAt = startedAt;
           await before?.dispose();
         } else {
           receiver.entry.startedAt = startedAt;
           entry.startedAt = null;
-          await Promise.all([before?.look(), receiver.live.look()]);
+          await Promise.all([before?.look(), destination.look()]);
         }
       },
       onStayed: async () => {
-        if (receiver.entry === undefined) await receiver.live?.dispose();
-        if (receiver.live === undefined) await this.#machines.savingTo(entry, null);
+        if (receiver.entry === undefined) await destination?.dispose();
+        if (destination === undefined) await this.#machines.savingTo(entry, null);
         await entry.live?.look();
       },
       onUnknown: async () => {
         // A process that has ended before it had let go of its guest has left nothing whole in the file.
-        if (receiver.live === undefined && entry.live?.ended !== false) await this.#machines.savingTo(entry, null);
-        else if (receiver.live === undefined) await entry.live?.look();
-        else if (receiver.entry === undefined && receiver.live.ended) await receiver.live.dispose();
-        else if (receiver.entry === undefined) await this.#machines.keepAside(entry, receiver.live);
+        if (destination === undefined && entry.live?.ended !== false) await this.#machines.savingTo(entry, null);
+        else if (destination === undefined) await entry.live?.look();
+        else if (receiver.entry === undefined && destination.ended) await destination.dispose();
+        else if (receiver.entry === undefined) await this.#machines.keepAside(entry, destination);
         await entry.live?.look();
       },
     };
@@ -244,7 +255,8 @@ export class Migrations {
 
 /** Where the guest goes: a process of its own, one of the list, or a file, which is no process. */
 interface Receiver {
-  readonly live: LiveMachine | undefined;
+  readonly route: MoveRoute | SaveRoute;
+  /** The machine of the list that waits for it. */
   readonly entry: MachineEntry | undefined;
   readonly labels: ActiveRunPlan['labels'];
 }
