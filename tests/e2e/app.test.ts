@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // needs: kvm
 /** What a user does, in a real Chromium, with real machines. */
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
@@ -18,6 +18,13 @@ let complaints: string[];
 const row = (name: string) => page.getByRole('row').filter({ hasText: name });
 const heading = (text: string | RegExp) => page.getByRole('heading', { name: text, level: 1 });
 
+/** How the window looked at the end of each scenario, for whoever wants to see it. */
+function keepPicture(scenario: string, png: Buffer): void {
+  const folder = join(import.meta.dirname, '..', '..', 'out', 'e2e');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${scenario.replaceAll(/[^a-z]+/gi, '-').slice(0, 60)}.png`), png);
+}
+
 describe.each(vehicles)('$title', ({ open }) => {
   let vehicle: Vehicle;
   beforeAll(async () => {
@@ -33,7 +40,11 @@ describe.each(vehicles)('$title', ({ open }) => {
       if (message.type() === 'error') complaints.push(message.text());
     });
   });
-  afterEach(() => app.dispose());
+  afterEach(async ({ task }) => {
+    const picture = await vehicle.picture();
+    if (picture !== undefined) keepPicture(task.name, picture);
+    await app.dispose();
+  });
 
   it('moves the demo machine within three clicks, and keeps the run', async () => {
     await row('demo').getByText('Running', { exact: true }).waitFor();

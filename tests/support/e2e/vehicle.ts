@@ -20,5 +20,7 @@ export interface RunningApp {
 export interface Vehicle {
   readonly name: string;
   start(): Promise<RunningApp>;
+  /** What its user has in front of them, as a PNG; undefined where there is no screen of its own. */
+  picture(): Promise<Buffer | undefined>;
   close(): Promise<void>;
 }
