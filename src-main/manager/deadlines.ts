@@ -11,6 +11,11 @@ export const deadlines = {
   command: 10_000,
   /** `migrate_cancel` until the source says `cancelled`. */
   cancel: 5_000,
+  /**
+   * An app that closes: until its runs have ended, cancelled or by themselves. What has not by then is left as it is, as
+   * if the app had died, and settled by the next start.
+   */
+  closeRuns: 10_000,
   /** The source's `completed` until the destination runs by itself; after it the manager sends `cont`. */
   takeover: 2_000,
   /** `cont` until the destination runs. */

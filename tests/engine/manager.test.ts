@@ -252,6 +252,18 @@ describe('a run', () => {
     },
   );
 
+  it('whose source hangs does not keep the app from closing, and its machine ends', { timeout: 60_000 }, async () => {
+    const { machine } = await slowRun();
+    const pid = machine.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    const began = performance.now();
+    await manager.close();
+    expect(performance.now() - began).toBeLessThan(25_000);
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    manager = await openManager();
+    expect((await call('machines.list', {})).machines.map(({ state }) => state)).not.toContain('running');
+  });
+
   it('that cannot work is not started, and says why', { timeout: 60_000 }, async () => {
     const machine = await running();
     const receiver = await call('machines.create', { settings: { ...settings, name: 'rx', cpus: 2 }, receiver: true });

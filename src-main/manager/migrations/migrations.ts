@@ -2,10 +2,12 @@
 /** Migrations: the ones under way, and how one is started. */
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CallError } from '../../../src-shared/call-error.ts';
 import type { MigrationRequest, Preflight } from '../../../src-shared/contract.ts';
 import { SHIPPED_PROFILES, type MigrationSettings } from '../../../src-shared/profile.ts';
 import type { RunView, Whereabouts } from '../../../src-shared/run.ts';
+import { deadlines } from '../deadlines.ts';
 import type { EventLog } from '../event-log.ts';
 import type { LiveMachine } from '../machines/live-machine.ts';
 import { viewOf, type MachineEntry } from '../machines/machine-entry.ts';
@@ -128,14 +130,18 @@ export class Migrations {
     return run.id;
   }
 
-  /** Runs end before machines do: an app that closes cancels what can be cancelled. */
+  /** Runs end before machines do: an app that closes cancels what can be cancelled, and does not wait for ever. */
   async close(): Promise<void> {
-    await Promise.all(
+    const ended = Promise.all(
       [...this.#active.values()].map(async (run) => {
         await run.cancel().catch(() => undefined); // past the commit it ends by itself
         await run.finished;
       }),
     );
+    const late = new AbortController();
+    const patience = sleep(deadlines.closeRuns, undefined, { signal: late.signal }).catch(() => undefined);
+    await Promise.race([ended, patience]);
+    late.abort();
   }
 
   async #settingsOf(request: MigrationRequest): Promise<{ settings: MigrationSettings; profileName: string }> {
