@@ -8,10 +8,9 @@ import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
 import { createDetached, stopDetached } from '../support/e2e/detached-machine.ts';
-import { EXECUTABLE } from '../standin/launch.ts';
 import type { DialogName } from '../standin/record.ts';
 import { VirtualScreen } from '../standin/virtual-screen.ts';
-import { BUILT_APP, DesktopApp, isReal } from '../support/e2e/desktop-app.ts';
+import { BUILT_APP, DesktopApp, isReal, RUNTIME_EXECUTABLE } from '../support/e2e/desktop-app.ts';
 import { isThere, untilGone } from '../support/e2e/processes.ts';
 import { startSlowMove } from '../support/e2e/slow-move.ts';
 
@@ -67,7 +66,9 @@ async function untilEnded(child: ChildProcess): Promise<number | null> {
 
 /** A second start of the app; answers its exit code. */
 function startAgain(...args: string[]): Promise<number | null> {
-  return untilEnded(spawn(EXECUTABLE, ['--no-sandbox', BUILT_APP, ...args], { env: app.environment, stdio: 'ignore' }));
+  return untilEnded(
+    spawn(RUNTIME_EXECUTABLE, ['--no-sandbox', BUILT_APP, ...args], { env: app.environment, stdio: 'ignore' }),
+  );
 }
 
 describe.skipIf(isReal)('closing the window while a machine would end', () => {
@@ -312,9 +313,19 @@ describe.skipIf(isReal)('the desktop', () => {
   });
 });
 
+describe('godwit alone', () => {
+  it('brings the window of the app that runs to the front', async () => {
+    await app.electron.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.hide());
+    await expect.poll(isVisible, PATIENCE).toBe(false);
+    const cli = join(import.meta.dirname, '..', '..', 'src-main', 'shells', 'cli', 'main.ts');
+    expect(await untilEnded(spawn(process.execPath, [cli], { env: app.environment, stdio: 'ignore' }))).toBe(0);
+    await expect.poll(isVisible, PATIENCE).toBe(true);
+  });
+});
+
 describe('a command given to the app itself', () => {
   it('is run as on a terminal, beside the app that runs', async () => {
-    const { stdout } = await promisify(execFile)(EXECUTABLE, ['--no-sandbox', BUILT_APP, 'history', '--json'], {
+    const { stdout } = await promisify(execFile)(RUNTIME_EXECUTABLE, ['--no-sandbox', BUILT_APP, 'history', '--json'], {
       env: app.environment,
     });
     expect(JSON.parse(stdout)).toMatchObject({ runs: [] });

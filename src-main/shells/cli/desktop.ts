@@ -15,14 +15,14 @@ interface Desktop {
   readonly args: readonly string[];
 }
 
-/** A sentence where there is none to be had. */
-export function findDesktop(env: CliIo['env']): Desktop | string {
+/** A sentence where there is none to be had. `root`: of the checkout or the package. */
+export function findDesktop(env: CliIo['env'], root: string = ROOT): Desktop | string {
   if (!isDisplayThere(env)) return 'There is no display: Godwit opens in a browser.';
   // Inside the package this very process is Electron's executable, told to be a Node.
   if ('electron' in process.versions) return { executable: process.execPath, args: [] };
-  const folder = env['ELECTRON_OVERRIDE_DIST_PATH'] ?? join(ROOT, 'node_modules', 'electron', 'dist');
+  const folder = env['ELECTRON_OVERRIDE_DIST_PATH'] ?? join(root, 'node_modules', 'electron', 'dist');
   const executable = join(folder, 'electron');
-  const app = join(ROOT, 'out', 'app');
+  const app = join(root, 'out', 'app');
   if (!existsSync(executable))
     return 'The desktop runtime is not installed (npx install-electron fetches it): Godwit opens in a browser.';
   if (!existsSync(join(app, 'src-main', 'main.js'))) return 'The desktop app is not built: Godwit opens in a browser.';

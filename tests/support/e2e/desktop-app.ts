@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { _electron, type ElectronApplication, type Page } from 'playwright-core';
-import { RUNTIME } from '../../standin/launch.ts';
+import { EXECUTABLE, RUNTIME } from '../../standin/launch.ts';
 import type { VirtualScreen } from '../../standin/virtual-screen.ts';
 import type { RunningApp } from './vehicle.ts';
 
@@ -17,6 +17,10 @@ export const BUILT_APP = join(root, 'out', 'app');
 
 export const isReal = process.env['GODWIT_TEST_ELECTRON'] === 'real';
 export const RUNTIME_NAME = isReal ? 'Electron' : 'the stand-in for Electron';
+/** What runs it, for starts without Playwright. */
+export const RUNTIME_EXECUTABLE = isReal
+  ? join(process.env['ELECTRON_OVERRIDE_DIST_PATH'] ?? join(root, 'node_modules', 'electron', 'dist'), 'electron')
+  : EXECUTABLE;
 const WAIT = { timeout: 30_000 };
 
 export interface DesktopOptions {
