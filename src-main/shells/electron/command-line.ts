@@ -7,13 +7,17 @@ import { nodeEnvironment } from '../../manager/system/node-environment.ts';
 
 const CLI = fileURLToPath(moduleBeside(import.meta.url, '../cli/main'));
 
-/** What a user gave to the app, without Electron's own. */
+/**
+ * What a user gave to the app: `electron [SWITCH…] FOLDER …` in a checkout, `godwit-desktop [SWITCH…] …` in a package.
+ * Switches that stand before it are Chromium's.
+ */
 export function userArguments(argv: readonly string[], isDefaultApp: boolean): readonly string[] {
-  // `electron FOLDER …` in a checkout, the executable alone in a package.
-  return argv.slice(isDefaultApp ? 2 : 1);
+  const first = argv.findIndex((argument, index) => index > 0 && !argument.startsWith('-'));
+  if (first < 0) return [];
+  return argv.slice(isDefaultApp ? first + 1 : first);
 }
 
-/** A word that is no switch and no link: only a command of the command line begins so. */
+/** A word that is no link: only a command of the command line begins so. */
 export function isCommand([first]: readonly string[]): boolean {
   return first !== undefined && /^[a-z]+$/.test(first);
 }
