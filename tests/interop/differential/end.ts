@@ -13,6 +13,8 @@ export interface End {
   readonly events: readonly MachineEvent[];
   /** Exit code, or the signal. */
   readonly exited: Promise<number | string | null>;
+  /** What it said last on its stderr. */
+  lastWords(): string;
   kill(): void;
   dispose(): Promise<void>;
 }
@@ -24,6 +26,7 @@ export async function startEnd(kind: Kind, incoming: boolean): Promise<End> {
       link: qemu.link,
       events: eventsOf(qemu.link),
       exited: qemu.exited.then(({ code, signal }) => code ?? signal),
+      lastWords: () => qemu.stderr,
       kill: () => void process.kill(qemu.pid, 'SIGKILL'),
       dispose: () => qemu.dispose(),
     };
@@ -42,6 +45,7 @@ export async function startEnd(kind: Kind, incoming: boolean): Promise<End> {
       link,
       events: eventsOf(link),
       exited: machine.exited.then(({ code, signal }) => code ?? signal),
+      lastWords: () => machine.lastWords(),
       kill: () => void machine.kill('SIGKILL'),
       dispose: async () => {
         link.close();

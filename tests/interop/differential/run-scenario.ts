@@ -77,7 +77,8 @@ class Run {
 
   async run(): Promise<Transcript> {
     const steps: JsonValue[] = [];
-    for (const step of this.#scenario.steps) steps.push(await this.#step(step));
+    for (const step of this.#scenario.steps)
+      steps.push(await this.#step(step).catch((error: unknown) => this.#lost(step, error)));
     const events: Record<string, string[]> = {};
     for (const [name, end] of this.#ends) {
       events[name] = end.events
@@ -87,6 +88,16 @@ class Run {
         .filter((name) => name !== this.#scenario.mayPass);
     }
     return { steps, events };
+  }
+
+  /** A connection that was lost says nothing of why: its process may. */
+  async #lost(step: Step, error: unknown): Promise<never> {
+    const end = this.#end(step.end);
+    const exit = await Promise.race([end.exited, sleep(EVENT_PATIENCE_MS, 'goes on')]);
+    const what = step.do === 'ask' ? step.command : step.do;
+    const message = error instanceof Error ? error.message : String(error);
+    const words = `"${end.lastWords()}"`;
+    throw new Error(`${what} at the ${step.end}: ${message} (process: ${String(exit)}, ${words})`, { cause: error });
   }
 
   async #step(step: Step): Promise<JsonValue> {
