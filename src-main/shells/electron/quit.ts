@@ -61,7 +61,8 @@ export class Quit {
     this.#state = next;
     switch (effect) {
       case 'ask':
-        void this.#ask();
+        // A question that cannot be put is not an answer; asked for again, it is put again.
+        void this.#ask().catch(() => this.#happens('stay'));
         break;
       case 'end':
         void this.#end();
