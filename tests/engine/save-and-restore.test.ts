@@ -91,6 +91,27 @@ describe('a saved guest', () => {
     expect(await other.runState()).toBe('paused');
     expect(await memoryHash(other)).toBe(await memoryHash(one));
   });
+
+  it('is whole where the command takes its last bytes late: the description behind the state is waited for', async () => {
+    const [running, prompt, late] = ['running', 'prompt', 'late'].map((name) => join(folder, name));
+    const paused = async (uri: string): Promise<TestMachine> => {
+      const machine = await startMachine({ ...NONE, incoming: uri, paused: true });
+      await machine.untilStatus('completed');
+      return machine;
+    };
+    await using source = await written();
+    await save(source, `file:${running}`);
+    // Saved while it does not run it takes one pass, and so many bytes each time.
+    await using one = await paused(`file:${running}`);
+    await save(one, `file:${prompt}`);
+    await using other = await paused(`file:${prompt}`);
+    const bytes = statSync(prompt ?? '').size;
+    // All but the last 100 bytes fit into the pipe (pipe(7)), the end of the state among them.
+    await save(other, `exec:{ head -c ${bytes - 65_536 - 100}; sleep 1; cat; } > ${late}`);
+    expect(statSync(late ?? '').size).toBe(bytes);
+    await using again = await paused(`exec:cat < ${late}`);
+    expect(await memoryHash(again)).toBe(await memoryHash(source));
+  });
 });
 
 describe('a guest that cannot be saved goes on where it is', () => {

@@ -82,6 +82,8 @@ function saveByCommand(target: ExecTarget): OutgoingChannel {
     reason: ended,
     seal: async () => {
       given = true;
+      // The description behind the state may still be on its way. A command that takes no more says why at its end.
+      await channel.flush().catch(() => undefined);
       channel.close(); // the end of its input
       await ended;
     },
