@@ -16,8 +16,7 @@ const SCREENS = /^\/(?:machines|runs|history|settings)$/;
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}';
 const RUN = new RegExp(`^/runs/${UUID}$`);
 
-/** Whether it is a screen that may be asked for from outside of the page. */
-export const isRoute = (route: string): boolean => SCREENS.test(route) || RUN.test(route);
+const isRoute = (route: string): boolean => SCREENS.test(route) || RUN.test(route);
 
 /** The screen of an address of the page; undefined where it is none that may be asked for from outside. */
 export function routeOfAddress(address: string): string | undefined {

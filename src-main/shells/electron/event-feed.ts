@@ -30,10 +30,6 @@ export class EventFeed {
     this.#following = false;
   }
 
-  get following(): boolean {
-    return this.#following;
-  }
-
   push(event: EventEnvelope): void {
     if (!this.#following) return;
     if (this.#sent - this.#taken >= MOST_BEHIND) this.#missed = true;

@@ -51,10 +51,6 @@ export class MainWindow {
     if (!isShown && (route !== undefined || this.#blank)) void this.#load(window, route);
   }
 
-  get isOpen(): boolean {
-    return this.#window?.isVisible() === true;
-  }
-
   get isFocused(): boolean {
     return this.#window?.isFocused() === true;
   }

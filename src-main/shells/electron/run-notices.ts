@@ -9,10 +9,9 @@ export interface RunNotice {
   readonly body: string;
 }
 
-type Moment = 'under way' | 'paused' | 'held' | RunView['outcome'];
+type Moment = 'under way' | 'paused' | 'held' | Exclude<RunView['outcome'], 'active'>;
 
 const TITLES: Readonly<Record<Moment, string | null>> = {
-  active: null,
   'under way': null,
   paused: 'A migration is paused',
   held: 'A migration waits for you',

@@ -33,12 +33,12 @@ export const startUtilityProcess: StartAttached = (entry, args, folder) => {
  * but a guest that is left running unseen would be one too many: it is not left to one mechanism.
  */
 function watchSocket(path: string): { readonly path: string; close(): void } {
+  const connections = new Set<{ destroy(): void }>();
   const server = createServer((connection) => {
     connections.add(connection);
     connection.on('error', () => undefined).on('close', () => connections.delete(connection));
     connection.unref();
   });
-  const connections = new Set<{ destroy(): void }>();
   server.on('error', () => undefined); // the machine cannot connect then, and ends: `exited` tells
   server.listen(path).unref();
   return {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a page of ours may do: nothing but show itself and speak over its preload. docs/security.md lists each. */
+/** What a page of ours may do: nothing but show itself and speak over its preload. docs/security.md says why. */
 import type { WebPreferences } from 'electron';
 
 export function webPreferences(preload: string, devTools: boolean): WebPreferences {
